@@ -1,0 +1,59 @@
+# `make help` lists what there is. Everything lives in .venv and in MATCHER_HOME (default ./var).
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+JUDGEMENTS ?= ../shared/data/needs
+export MATCHER_HOME ?= $(CURDIR)/var
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format weights constraints clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+run: $(VENV)/.run ## install, load the sample corpus, show one match, serve on 127.0.0.1:8000
+	@$(BIN)/matcher demo
+	@exec $(BIN)/matcher serve
+
+test: $(VENV)/.dev ## run the whole test suite
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev ## ruff and mypy, as CI runs them
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+weights: $(VENV)/.run ## fit the shipped ranker and tagger anew (needs the judgements in JUDGEMENTS)
+	rm -rf matcher/weights/*.json var/weights
+	MATCHER_HOME=var/weights $(BIN)/matcher train --needs $(JUDGEMENTS)/needs.csv \
+		--judgements $(JUDGEMENTS)/judgements.csv --out matcher/weights
+	cp var/weights/model/weights-*/tagger.json matcher/weights/
+
+constraints: ## resolve the dependencies anew and pin them all
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(TORCH) && $(BIN)/python -m pip install --quiet -e '.[dev]'
+	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' > constraints.txt
+
+clean: ## remove the environment and all caches, not the data
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+
+# torch's CPU build where the package index offers one: the plain build brings several GB of CUDA libraries.
+TORCH := torch==2.13.0
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "需要 Python 3.11 或更新的版本")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install -c constraints.txt $(TORCH)+cpu || $(BIN)/python -m pip install -c constraints.txt $(TORCH)
+	$(BIN)/python -m pip install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
+	@touch $@

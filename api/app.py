@@ -1,0 +1,63 @@
+"""The application factory; importing this module starts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from anyio import to_thread
+from fastapi import FastAPI
+
+from api import errors
+from api.limits import BodyLimit, RequestEnvelope, log_access_somewhere
+from api.openapi import DESCRIPTION, TAGS, TITLE, DescribedApi
+from api.routes import health, match, partners, programmes, records, tag
+from api.service import Service
+from matcher.engine import Matcher
+from matcher.settings import Settings, load_settings
+
+
+def create_app(settings: Settings | None = None, matcher: Matcher | None = None) -> FastAPI:
+    """Make the application.
+
+    :param settings: the matcher's by default, or else those of the environment.
+    :param matcher: an engine that is open already; the caller closes it.
+    :raises SettingError: if a MATCHER_* variable is wrong.
+    """
+    settings = settings or (matcher.settings if matcher else load_settings())
+    service = Service(settings, matcher)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        log_access_somewhere()
+        await to_thread.run_sync(service.start)
+        try:
+            yield
+        finally:
+            await to_thread.run_sync(service.stop)
+
+    app = DescribedApi(
+        title=TITLE,
+        description=DESCRIPTION,
+        version=_version(),
+        openapi_tags=TAGS,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    app.state.service = service
+    errors.install(app)
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(RequestEnvelope, observe=service.metrics.request)
+    for subject in (match, partners, tag, programmes, records, health):
+        app.include_router(subject.router)
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("matcher")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "0"

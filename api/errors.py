@@ -1,0 +1,100 @@
+"""Exceptions to problem details, with pydantic's messages in plain Chinese."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from api.problems import KINDS, Refused, problem
+from matcher.errors import Busy, DamagedIndex, FieldError, MatcherError, ModelError, NotFound, RankerMismatch
+
+logger = logging.getLogger(__name__)
+
+# Field errors named in the summary sentence; all of them are listed beside it.
+SUMMARISED = 3
+# pydantic's error type to Chinese; {…} are filled from the error's context.
+REASONS: Mapping[str, str] = {
+    "missing": "缺少该字段",
+    "extra_forbidden": "没有这个字段，请检查拼写",
+    "string_type": "应为文字",
+    "string_unicode": "含有无法识别的字符",
+    "string_too_long": "超过 {max_length} 字，请精简后重试",
+    "string_too_short": "至少须有 {min_length} 字",
+    "int_type": "应为整数",
+    "int_parsing_size": "数字过大",
+    "greater_than_equal": "不能小于 {ge}",
+    "less_than_equal": "不能大于 {le}",
+    "list_type": "应为数组",
+    "too_long": "最多 {max_length} 项，请分批提交",
+    "model_type": "应为 JSON 对象",
+    "model_attributes_type": "应为 JSON 对象",
+}
+FALLBACK_REASON = "值不可用"
+# Types whose message is Chinese already: this project's own.
+OWN_TYPE = "matcher_"
+UNAVAILABLE = (Busy, DamagedIndex, ModelError, RankerMismatch)
+
+
+def install(app: FastAPI) -> None:
+    """Let every exception that a route raises leave as a problem."""
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(MatcherError, _engine_error)
+
+
+async def _invalid_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found: Sequence[Mapping[str, Any]] = error.errors()
+    broken = next((e for e in found if e["type"] == "json_invalid"), None)
+    if broken:
+        position = f"请求体在第 {broken['loc'][1] + 1} 个字符处不是有效的 JSON。请检查引号、逗号和括号。"
+        return problem(400, request.url.path, position)
+    errors = [{"field": field_name(e["loc"]), "reason": reason(e)} for e in found]
+    return problem(422, request.url.path, _summary(errors), errors)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    # The framework's own details are English.
+    detail = error.detail if isinstance(error, Refused) else None
+    return problem(error.status_code, request.url.path, detail, headers=error.headers)
+
+
+async def _engine_error(request: Request, error: Exception) -> Response:
+    path = request.url.path
+    if isinstance(error, FieldError):
+        return problem(422, path, f"{error}。", [{"field": error.field, "reason": error.reason}])
+    if isinstance(error, NotFound):
+        return problem(404, path, str(error))
+    # These name folders and settings: for the operator's log, not for the caller.
+    logger.error("%s: %s", type(error).__name__, error)
+    status = 503 if isinstance(error, UNAVAILABLE) else 500
+    return problem(status, path, KINDS[status].detail)
+
+
+def field_name(location: Sequence[str | int]) -> str:
+    """pydantic's location as people write it: ``filters.kinds[0]``; the body itself is 请求体."""
+    parts = location[1:] if location[:1] == ("body",) else location
+    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+    return name.lstrip(".") or "请求体"
+
+
+def reason(error: Mapping[str, Any]) -> str:
+    """What is wrong, in plain Chinese, without the value that was sent."""
+    kind, context = error["type"], error.get("ctx", {})
+    if kind.startswith(OWN_TYPE):
+        return str(error["msg"])
+    if kind == "literal_error":
+        return f"不是可用的值；可用的值有 {'、'.join(re.findall(r"'([^']*)'", context['expected']))}"
+    return REASONS.get(kind, FALLBACK_REASON).format(**context)
+
+
+def _summary(errors: Sequence[Mapping[str, str]]) -> str:
+    named = "；".join(f"{e['field']}：{e['reason']}" for e in errors[:SUMMARISED])
+    return f"{named}。" if len(errors) <= SUMMARISED else f"{named}；等共 {len(errors)} 处。"

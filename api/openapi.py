@@ -1,0 +1,47 @@
+"""How the API describes itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from api.problems import KINDS, MEDIA_TYPE
+from api.schemas import Problem
+
+TITLE = "科技成果供需匹配"
+DESCRIPTION = """\
+输入企业技术需求，返回相关的科技成果和专利、关联度、理由、所属专项，以及可以联系的机构。
+
+- 请求和响应均为 UTF-8 编码的 JSON。
+- 出错时返回 `application/problem+json`（RFC 9457），`detail` 为中文说明；字段有误时 `errors` 逐项列出。
+- 每个响应都带 `X-Request-ID`，反馈问题时请一并提供。
+- 不公开的记录不会出现在任何结果中。
+"""
+TAGS = [
+    {"name": "匹配", "description": "为需求查找成果、专利和合作机构"},
+    {"name": "专项", "description": "七个成果转化专项及自动标注"},
+    {"name": "记录", "description": "查看单条记录"},
+    {"name": "运行", "description": "存活、就绪和运行指标"},
+]
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a route documents about its errors."""
+    return {status: {"model": Problem, "description": KINDS[status].title} for status in statuses}
+
+
+class DescribedApi(FastAPI):
+    """FastAPI, with errors documented under the media type that they really have."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        fresh = self.openapi_schema is None
+        document = super().openapi()
+        if fresh:
+            for path in document["paths"].values():
+                for operation in path.values():
+                    for status, response in operation["responses"].items():
+                        if int(status) >= 400:
+                            response["content"] = {MEDIA_TYPE: response["content"]["application/json"]}
+        return document

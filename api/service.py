@@ -1,0 +1,108 @@
+"""The engine as a service holds it: opened once, loaded and refreshed beside the requests."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from anyio import CapacityLimiter, to_thread
+
+from api.metrics import Metrics
+from matcher.engine import Matcher, MatchQuery
+from matcher.settings import Settings
+
+LOADING = "模型和索引正在加载，请稍候再试。"
+LOADING_FAILED = "模型或索引加载失败，原因见服务日志；程序会自动重试。"
+# Any question will do: answering one loads model, tagger, ranker and index.
+WARMING = MatchQuery(text="银耳烘干节能", limit=1)
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+
+class _Stopped(Exception):
+    """The service ends while its thread is in the middle of something long."""
+
+
+class Service:
+    """One engine with the thread that keeps it fresh."""
+
+    def __init__(self, settings: Settings, matcher: Matcher | None = None) -> None:
+        """:param matcher: one that the caller has opened and will close."""
+        self.settings = settings
+        self.metrics = Metrics()
+        self._given = matcher
+        self._matcher = matcher
+        self._ready = threading.Event()
+        self._stopping = threading.Event()
+        self._failure: str | None = None
+        self._thread = threading.Thread(target=self._run, name="matcher-refresh")
+        # More at once would share the same cores and all be late; the others wait their turn.
+        self._turns = CapacityLimiter(settings.threads)
+
+    @property
+    def matcher(self) -> Matcher:
+        """The engine, open from `start` to `stop`; its index may still be loading."""
+        if self._matcher is None:
+            raise RuntimeError("the service has not been started")
+        return self._matcher
+
+    @property
+    def ready(self) -> bool:
+        """Whether questions can be answered."""
+        return self._ready.is_set()
+
+    @property
+    def reason(self) -> str:
+        """Why it is not ready, for the caller."""
+        return LOADING_FAILED if self._failure else LOADING
+
+    def start(self) -> None:
+        """Open the store, and load the rest in the background.
+
+        :raises SettingError: if the store cannot be opened.
+        """
+        if self._matcher is None:
+            self._matcher = Matcher(self.settings)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and close what `start` opened."""
+        self._stopping.set()
+        self._thread.join()
+        if self._matcher is not self._given:
+            self.matcher.close()
+
+    async def compute(self, work: Callable[[], T]) -> T:
+        """Run CPU work beside the event loop, no more at once than there are threads."""
+        return await to_thread.run_sync(work, limiter=self._turns)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                if self.ready:
+                    self.matcher.refresh(self._stop_early)
+                else:
+                    self.matcher.match(WARMING)
+                    self._ready.set()
+                self._failure = None
+            except _Stopped:
+                return
+            except Exception as error:  # whatever it is, the old index can still serve, and the next try may work
+                self._failed(error)
+            self._stopping.wait(self.settings.refresh_seconds)
+
+    def _stop_early(self, _done: int, _total: int) -> None:
+        # What was embedded is in the cache, what was written is in the store: the next start goes on from there.
+        if self._stopping.is_set():
+            raise _Stopped
+
+    def _failed(self, error: Exception) -> None:
+        self.metrics.refresh_failures.inc()
+        failure = f"{type(error).__name__}: {error}"
+        # Tried again every second or so: one line a failure, not one a try.
+        if failure != self._failure:
+            logger.error("loading or refreshing the index failed", exc_info=error)
+        self._failure = failure

@@ -1,0 +1,422 @@
+"""The command line. Messages are Chinese; what a program reads goes to standard output, all else to standard error.
+
+Exit codes: 0 done, 1 a wrong setting or request, 2 a file that is no table (and typer's own for wrong usage).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from matcher.errors import MatcherError, UnknownColumn, UnreadableFile
+
+if TYPE_CHECKING:
+    from matcher.engine import Matcher, MatchQuery
+
+app = typer.Typer(
+    help="为企业技术需求匹配科技成果和专利，并推荐合作机构。",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="输出 JSON，供程序读取")]
+Text = Annotated[str | None, typer.Argument(help="需求的文字", metavar="TEXT")]
+TextFile = Annotated[Path | None, typer.Option("--file", "-f", help="从文件读取需求的文字（UTF-8）")]
+Title = Annotated[str, typer.Option("--title", help="需求的标题")]
+Enterprise = Annotated[str | None, typer.Option("--enterprise", help="提出需求的企业，不会被推荐给它自己")]
+Kinds = Annotated[list[str] | None, typer.Option("--kind", "-K", help="只要这一类：achievement、patent、need，可重复")]
+Programmes = Annotated[list[str] | None, typer.Option("--programme", help="只要属于该专项的，可重复")]
+Provinces = Annotated[list[str] | None, typer.Option("--province", help="只要该省份的，可重复")]
+Limit = Annotated[int, typer.Option("-k", "--limit", help="最多返回多少条")]
+MinLevel = Annotated[int, typer.Option("--min-level", help="最低关联度：4 强相关，3 较强相关，2 弱相关，1 无相关")]
+
+
+def main() -> None:
+    """Run a command; turn errors meant for users into one sentence and an exit code."""
+    try:
+        app()
+    except (UnreadableFile, UnknownColumn) as error:
+        _say(f"错误：{error}")
+        sys.exit(2)
+    except MatcherError as error:
+        _say(f"错误：{error}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        _say("已中断。已经确认写入的记录不会丢失，下次运行会接着处理。")
+        sys.exit(130)
+
+
+@app.command()
+def ingest(
+    files: Annotated[list[Path], typer.Argument(help="CSV、XLSX 或 JSONL 文件", metavar="FILE…")],
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="achievement、patent、need 或 institution；缺省按列名判断")
+    ] = None,
+    mapping: Annotated[
+        list[str] | None, typer.Option("--map", help="指明某字段在哪一列：字段=列名，可重复", metavar="字段=列名")
+    ] = None,
+    source: Annotated[str | None, typer.Option("--source", help="数据来源的名称；缺省为文件名")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """导入成果、专利、需求或机构，坏行写入拒收文件并说明原因。"""
+    from matcher.records import KINDS
+
+    if kind is not None and kind not in KINDS:
+        raise typer.BadParameter(f"“{kind}”不是记录类型；可用 {'、'.join(KINDS)}", param_hint="--kind")
+    overrides = _mapping(mapping or [])
+    with _matcher() as matcher:
+        reports, failed = [], None
+        for file in files:
+            try:
+                report = matcher.ingest(file, kind, overrides, source)  # type: ignore[arg-type]
+            except (UnreadableFile, UnknownColumn) as error:
+                # The files beside it are good: they go in, and the exit code tells.
+                failed = error
+                _say(f"错误：{error}")
+                continue
+            reports.append(report.as_json())
+            if not as_json:
+                _print_report(report.as_json(), report.columns, report.unused)
+        _catch_up(matcher)
+        if as_json and reports:
+            _print_json(reports[0] if len(files) == 1 else reports)
+    if failed:
+        raise typer.Exit(2)
+
+
+@app.command()
+def match(
+    text: Text = None,
+    file: TextFile = None,
+    title: Title = "",
+    enterprise: Enterprise = None,
+    kinds: Kinds = None,
+    programmes: Programmes = None,
+    provinces: Provinces = None,
+    limit: Limit = 10,
+    min_level: MinLevel = 2,
+    as_json: JsonFlag = False,
+) -> None:
+    """为一条需求查找成果和专利，给出关联度、理由、专项标签和合作机构。"""
+    from matcher.views import answer_json
+
+    query = _query(text, file, title, enterprise, kinds, programmes, provinces, limit, min_level)
+    with _matcher() as matcher:
+        matcher.index.refresh()
+        answer = answer_json(matcher.match(query), matcher)
+        if as_json:
+            _print_json(answer)
+        else:
+            from matcher.terminal import print_answer
+
+            print_answer(answer)
+
+
+@app.command()
+def partners(
+    text: Text = None,
+    file: TextFile = None,
+    title: Title = "",
+    enterprise: Enterprise = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """为一条需求推荐合作机构，并列出依据。"""
+    from matcher.views import partner_json
+
+    query = _query(text, file, title, enterprise, None, None, None, 1, 2)
+    with _matcher() as matcher:
+        found = [partner_json(partner, matcher) for partner in matcher.match(query).partners]
+        if as_json:
+            _print_json({"partners": found})
+        else:
+            from matcher.terminal import print_partners
+
+            print_partners(found)
+
+
+@app.command()
+def tag(
+    file: Annotated[Path, typer.Argument(help="含 id、text 两列的表", metavar="FILE.csv")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="写入该 CSV 文件；缺省输出到屏幕")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """为每段文字标注所属专项，不属于任何专项的为空。"""
+    from matcher.progress import shown
+    from matcher.readers import Row, read_table
+    from matcher.views import tag_json
+
+    table = read_table(file)
+    for column in ("id", "text"):
+        if column not in table.columns:
+            raise UnknownColumn(
+                f"{file.name} 中没有 {column} 列（现有：{'、'.join(table.columns[:12])}）。该命令需要 id 和 text 两列。"
+            )
+    rows = [row.values for row in table.rows if isinstance(row, Row)]
+    with _matcher() as matcher, shown("标注") as progress:
+        tags = matcher.tag([row.get("text", "") for row in rows], progress)
+    if as_json:
+        _print_json(
+            [
+                {"id": row.get("id", ""), "programmes": [tag_json(one) for one in own]}
+                for row, own in zip(rows, tags, strict=True)
+            ]
+        )
+        return
+    from matcher.terminal import write_tags
+
+    write_tags([(row.get("id", ""), own) for row, own in zip(rows, tags, strict=True)], output)
+
+
+@app.command()
+def reindex() -> None:
+    """由数据库重建索引；重建期间旧索引照常服务。"""
+    from matcher.progress import shown
+
+    with _matcher() as matcher, shown("重建索引") as progress:
+        matcher.reindex(progress)
+        matcher.index.refresh()
+        _say(f"索引已重建，共 {matcher.index.count()} 条记录。")
+
+
+@app.command()
+def evaluate(
+    needs: Annotated[Path | None, typer.Option("--needs", help="需求表：need_id,title,text；缺省为样例语料")] = None,
+    judgements: Annotated[
+        Path | None,
+        typer.Option("--judgements", help="标注表：need_id,achievement_id,achievement_title,level"),
+    ] = None,
+    offers: Annotated[
+        list[Path] | None, typer.Option("--offers", help="成果或专利表，按 achievement_id 提供正文，可重复")
+    ] = None,
+    split: Annotated[str | None, typer.Option("--split", help="只用标注表 split 列为该值的行")] = None,
+    ranker: Annotated[Path | None, typer.Option("--ranker", help="matcher train 写出的目录；缺省为当前排序器")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """按人工标注评估排序质量，并与 BM25、单独使用模型对比。"""
+    from matcher.evaluate import evaluate as run
+    from matcher.judgements import ask_tagged, build_pool
+    from matcher.progress import shown
+    from matcher.rank import Ranker
+
+    with _matcher() as matcher, shown("嵌入") as progress:
+        judged = _judgements(needs, judgements, offers, split)
+        parts = (matcher.embedder, matcher.tokenizer, matcher.tagger)
+        chosen = Ranker.load(ranker, matcher.embedder.fingerprint) if ranker else matcher.ranker
+        pool = build_pool(judged.offers, *parts, progress)
+        questions = [ask_tagged(*parts, need.title, need.text) for need in judged.needs]
+        results = run(judged, questions, pool, chosen, matcher.tokenizer)
+    for reason, count in judged.dropped.items():
+        _say(f"{reason}：{count} 行")
+    if as_json:
+        _print_json(dict(results["ranker"].figures))
+    else:
+        from matcher.terminal import print_evaluation
+
+        print_evaluation(results)
+
+
+@app.command()
+def train(
+    needs: Annotated[Path, typer.Option("--needs", help="需求表：need_id,title,text")],
+    judgements: Annotated[
+        Path, typer.Option("--judgements", help="标注表：need_id,achievement_id,achievement_title,level")
+    ],
+    offers: Annotated[
+        list[Path] | None, typer.Option("--offers", help="成果或专利表，按 achievement_id 提供正文，可重复")
+    ] = None,
+    split: Annotated[str | None, typer.Option("--split", help="只用标注表 split 列为该值的行")] = None,
+    out: Annotated[Path, typer.Option("--out", help="写入该目录")] = Path("ranker"),
+) -> None:
+    """用本平台的人工标注训练排序器；用 MATCHER_RANKER 或 --ranker 加载。"""
+    from matcher import defaults, training
+    from matcher.progress import shown
+
+    with _matcher() as matcher, shown("嵌入"):
+        judged = _judgements(needs, judgements, offers, split)
+        data = f"{judgements.name}{f'，split {split}' if split else ''}：{len(judged.needs)} 条需求"
+        weights = defaults.fit(
+            judged, matcher.embedder, matcher.tokenizer, matcher.tagger, data, matcher.ranker.weights
+        )
+        training.save(weights, out / "ranker.json")
+    for reason, count in judged.dropped.items():
+        _say(f"{reason}：{count} 行")
+    _say(f"排序器已写入 {out}。用 MATCHER_RANKER={out} 加载，用 matcher evaluate --ranker {out} 检验。")
+
+
+@app.command()
+def stats(as_json: JsonFlag = False) -> None:
+    """各类记录、各专项和索引的数量。"""
+    with _matcher() as matcher:
+        matcher.index.refresh()
+        figures = matcher.statistics()
+        if as_json:
+            _print_json(figures)
+        else:
+            from matcher.terminal import print_statistics
+
+            print_statistics(figures)
+
+
+@app.command()
+def export(
+    kind: Annotated[str | None, typer.Option("--kind", help="只导出这一类")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="写入该文件；缺省输出到屏幕")] = None,
+) -> None:
+    """以 JSONL 导出公开记录（不含联系方式），一行一条。"""
+    from matcher.records import KINDS
+    from matcher.store import OWNER_SOURCE
+    from matcher.views import record_json
+
+    if kind is not None and kind not in KINDS:
+        raise typer.BadParameter(f"“{kind}”不是记录类型；可用 {'、'.join(KINDS)}", param_hint="--kind")
+    with _matcher() as matcher:
+        stream = output.open("w", encoding="utf-8") if output else sys.stdout
+        count = 0
+        for stored in matcher.store.records(kind):  # type: ignore[arg-type]
+            if stored.record.visibility == "public" and stored.record.source != OWNER_SOURCE:
+                stream.write(json.dumps(record_json(stored), ensure_ascii=False) + "\n")
+                count += 1
+        if output:
+            stream.close()
+    _say(f"已导出 {count} 条记录。")
+
+
+@app.command()
+def serve() -> None:
+    """启动 API 服务（地址和端口由 MATCHER_HOST、MATCHER_PORT 设置）。"""
+    import uvicorn
+
+    from matcher.settings import load_settings
+
+    settings = load_settings()
+    _say(f"服务地址：http://{settings.host}:{settings.port} （接口文档：/docs，按 Ctrl-C 停止）")
+    uvicorn.run(
+        "api.app:create_app", factory=True, host=settings.host, port=settings.port, log_level="warning", access_log=False
+    )
+
+
+@app.command()
+def demo() -> None:
+    """装入样例语料，并演示一条需求的匹配结果。"""
+    from matcher import sample
+    from matcher.engine import MatchQuery
+    from matcher.terminal import print_answer, print_need
+    from matcher.views import answer_json
+
+    with _matcher() as matcher:
+        for kind, name in sample.FILES:
+            report = matcher.ingest(sample.path(name), kind, source=sample.SOURCE)
+            if report.counts["added"] or report.counts["updated"]:
+                _print_report(report.as_json(), {}, ())
+        _catch_up(matcher)
+        need = next(record for record in sample.records("need") if record.source_id == sample.SHOWN_NEED)
+        print_need(need)
+        query = MatchQuery(text=need.abstract, title=need.title, asker=need.institution, limit=3)
+        print_answer(answer_json(matcher.match(query), matcher))
+
+
+@contextmanager
+def _matcher() -> Iterator[Matcher]:
+    from matcher.engine import Matcher
+    from matcher.settings import load_settings
+
+    matcher = Matcher(load_settings())
+    try:
+        yield matcher
+    finally:
+        matcher.close()
+
+
+def _catch_up(matcher: Matcher) -> None:
+    from matcher.progress import shown
+
+    with shown("建立索引") as progress:
+        matcher.catch_up(progress)
+
+
+def _query(
+    text: str | None,
+    file: Path | None,
+    title: str,
+    enterprise: str | None,
+    kinds: list[str] | None,
+    programmes: list[str] | None,
+    provinces: list[str] | None,
+    limit: int,
+    min_level: int,
+) -> MatchQuery:
+    from matcher.engine import MatchQuery
+    from matcher.records import OFFER_KINDS
+
+    if (text is None) == (file is None):
+        raise typer.BadParameter("请给出需求的文字，或用 --file 指定文件，二者择一")
+    if file is not None:
+        try:
+            text = file.read_text("utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UnreadableFile(f"读不到 {file}：文件不存在，或不是 UTF-8 文本。") from error
+    return MatchQuery(
+        text=text or "",
+        title=title,
+        kinds=tuple(kinds) if kinds else OFFER_KINDS,  # type: ignore[arg-type]
+        programmes=tuple(programmes or ()),
+        provinces=tuple(provinces or ()),
+        limit=limit,
+        min_level=min_level,
+        asker=enterprise,
+    )
+
+
+def _judgements(needs: Path | None, judgements: Path | None, offers: list[Path] | None, split: str | None) -> Any:
+    from matcher import sample
+    from matcher.judgements import read_judgements
+
+    if (needs is None) != (judgements is None):
+        raise typer.BadParameter("--needs 和 --judgements 须一起给出，或都不给（用样例语料）")
+    if needs is None or judgements is None:
+        offers = [sample.path(name) for kind, name in sample.FILES if kind in ("achievement", "patent")]
+        return read_judgements(sample.path("needs.csv"), sample.path("judgements.csv"), offers, split)
+    return read_judgements(needs, judgements, offers or [], split)
+
+
+def _mapping(pairs: list[str]) -> dict[str, str]:
+    overrides = {}
+    for pair in pairs:
+        field, separator, column = pair.partition("=")
+        if not (separator and field.strip() and column.strip()):
+            raise typer.BadParameter(f"“{pair}”应写成 字段=列名，例如 标题=项目名", param_hint="--map")
+        overrides[field.strip()] = column.strip()
+    return overrides
+
+
+def _print_report(report: dict[str, object], columns: Any, unused: Any) -> None:
+    from matcher.records import KIND_NAMES
+
+    name = KIND_NAMES[report["kind"]]  # type: ignore[index]
+    line = f"{report['file']}：读到 {report['read']} 条{name}，新增 {report['added']}，更新 {report['updated']}"
+    line += f"，未变 {report['unchanged']}，拒收 {report['rejected']}。"
+    if report["read"] == report["unchanged"]:
+        line += "内容与上次相同，没有任何改动。"
+    _say(line)
+    if columns:
+        _say("  列的对应：" + "，".join(f"{field}←{column}" for field, column in columns.items()))
+    if unused:
+        _say(f"  未使用的列：{'、'.join(unused)}（可用 --map 字段=列名 指明）")
+    if report["rejects_file"]:
+        _say(f"  拒收的行及原因见 {report['rejects_file']}")
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)

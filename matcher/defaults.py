@@ -1,0 +1,98 @@
+"""Which tagger and ranker an installation uses: its own, the shipped ones, or ones fitted on the spot.
+
+The shipped weights are for the embedded model. Another model plugs in by MATCHER_MODEL alone: its
+weights are then fitted once on the sample corpus and kept in MATCHER_HOME. They are a start;
+``matcher train`` on a platform's own judgements makes better ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from matcher import sample, training
+from matcher.embed import Embedder
+from matcher.judgements import Judgements, ask_tagged, build_pool, read_judgements
+from matcher.programs import Evidence, Tagger
+from matcher.rank import Ranker
+from matcher.records import OFFER_KINDS, Record
+from matcher.settings import Settings
+from matcher.text import Tokenizer
+
+
+def load_tagger(settings: Settings, embedder: Embedder, tokenizer: Tokenizer) -> Tagger:
+    """The tagger for this model.
+
+    :raises RankerMismatch: if MATCHER_RANKER holds one for another model.
+    """
+    if settings.ranker and (settings.ranker / "tagger.json").exists():
+        return Tagger.load(settings.ranker / "tagger.json", embedder, tokenizer)
+    path = _weights(settings, embedder) / "tagger.json"
+    if not path.exists():
+        texts, labels, mean = sample.tagged_texts(sample_labelled(), embedder, tokenizer)
+        evidence = Evidence(embedder, tokenizer, mean)
+        weights = training.fit_tagger(texts, labels, evidence, embedder.fingerprint, "corpus/")
+        training.save(weights, path)
+    return Tagger.load(path, embedder, tokenizer)
+
+
+def load_ranker(settings: Settings, embedder: Embedder, tokenizer: Tokenizer, tagger: Tagger) -> Ranker:
+    """The ranker that the settings name, or the one for this model.
+
+    :raises RankerMismatch: if MATCHER_RANKER was made for another model or other features.
+    """
+    if settings.ranker:
+        return Ranker.load(settings.ranker, embedder.fingerprint)
+    folder = _weights(settings, embedder)
+    if not (folder / "ranker.json").exists():
+        weights = fit_on_sample(embedder, tokenizer, tagger)
+        training.save(weights, folder / "ranker.json")
+    return Ranker.load(folder, embedder.fingerprint)
+
+
+def fit_on_sample(embedder: Embedder, tokenizer: Tokenizer, tagger: Tagger) -> dict[str, Any]:
+    """A ranker learned from one half of the sample corpus' judgements; the other half is for checking."""
+    offers = [sample.path(name) for kind, name in sample.FILES if kind in OFFER_KINDS]
+    judged = read_judgements(sample.path("needs.csv"), sample.path("judgements.csv"), offers, split="train")
+    return fit(judged, embedder, tokenizer, tagger, "corpus/judgements.csv, split train")
+
+
+def fit(
+    judged: Judgements,
+    embedder: Embedder,
+    tokenizer: Tokenizer,
+    tagger: Tagger,
+    data: str,
+    base: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A ranker learned from judgements; see `matcher.training.fit_ranker`.
+
+    :raises UntrainableJudgements: if a level is missing.
+    """
+    return training.fit_ranker(
+        judged,
+        [ask_tagged(embedder, tokenizer, tagger, need.title, need.text) for need in judged.needs],
+        [ask_tagged(embedder, tokenizer, tagger, "", text) for text in sample.off_topic("train")],
+        lambda offers: build_pool(offers, embedder, tokenizer, tagger),
+        tagger.evidence.mean,
+        embedder.fingerprint,
+        data,
+        base,
+    )
+
+
+def sample_labelled() -> list[Record]:
+    """The sample corpus' records whose programmes are known."""
+    return [record for kind, _ in sample.FILES if kind != "institution" for record in sample.records(kind)]
+
+
+def _weights(settings: Settings, embedder: Embedder) -> Path:
+    shipped = Path(str(resources.files("matcher") / "weights"))
+    if (shipped / "ranker.json").exists():
+        made_for = json.loads((shipped / "ranker.json").read_text("utf-8"))["model"]
+        if made_for == embedder.fingerprint:
+            return shipped
+    return settings.home / "model" / f"weights-{embedder.fingerprint.replace(':', '-')}"

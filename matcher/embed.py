@@ -1,0 +1,249 @@
+"""Text to unit vectors: the encoder behind one setting, and the cache that embeds nothing twice."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from matcher import e5, onnx_bert
+from matcher.errors import ModelError
+from matcher.settings import DEFAULT_MODEL, Settings
+
+Vectors = NDArray[np.float32]
+Side = Literal["query", "document"]
+Progress = Callable[[int, int], None]
+
+# Tokens in one batch. Measured on 200 patents (two AVX2 cores): 1024 and 2048 are the quickest, 8192 a
+# fifth slower, since activations then leave the cache.
+TOKEN_BUDGET = 2048
+# Vectors made between two commits of the cache: what a kill may cost, some ten seconds of work.
+COMMIT_EVERY = 128
+
+
+class Encoder(Protocol):
+    """Turns texts into unit vectors, without memory."""
+
+    fingerprint: str
+    dimension: int
+
+    def encode(self, texts: Sequence[str], side: Side) -> Vectors:
+        """Embed a batch: float32 (len(texts), dimension), each row of length 1."""
+
+
+class OnnxEncoder:
+    """ONNX Runtime over a folder that `matcher.onnx_bert.export` has prepared.
+
+    Texts are cut at the model's longest input. Callers batch by length; see `token_batches`.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str, threads: int) -> None:
+        import json
+
+        import onnxruntime
+        from tokenizers import Tokenizer
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        # The arena keeps the largest batch's memory for ever; without it the speed is the same (measured).
+        options.enable_cpu_mem_arena = False
+        self.fingerprint = fingerprint
+        try:
+            config = json.loads((folder / "config.json").read_text("utf-8"))
+            prompts = json.loads((folder / "config_sentence_transformers.json").read_text("utf-8"))["prompts"]
+            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            self._session = onnxruntime.InferenceSession(
+                str(folder / onnx_bert.GRAPH_NAME), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # the three libraries share no base class
+            raise ModelError(
+                f"内置模型目录 {folder} 不完整或已损坏（{type(error).__name__}）。请删除该目录后重试，程序会自动重建。"
+            ) from error
+        self._prompts: dict[str, str] = prompts
+        self._pad = int(config["pad_token_id"])
+        self._tokenizer.enable_truncation(int(config["max_position_embeddings"]))
+        self.dimension = int(config["hidden_size"])
+
+    def encode(self, texts: Sequence[str], side: Side) -> Vectors:
+        """Embed texts; see `Encoder`."""
+        prompt = self._prompts[side]
+        encodings = self._tokenizer.encode_batch_fast([prompt + text for text in texts])
+        tokens = [encoding.ids for encoding in encodings]
+        vectors = np.empty((len(texts), self.dimension), np.float32)
+        for batch in token_batches([len(ids) for ids in tokens]):
+            longest = len(tokens[batch[-1]])
+            ids = np.full((len(batch), longest), self._pad, np.int64)
+            mask = np.zeros((len(batch), longest), np.int64)
+            for row, i in enumerate(batch):
+                ids[row, : len(tokens[i])] = tokens[i]
+                mask[row, : len(tokens[i])] = 1
+            vectors[batch] = self._session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+        return vectors
+
+
+class SentenceTransformerEncoder:
+    """Any model that sentence-transformers loads, with its own prompts."""
+
+    def __init__(self, name: str) -> None:
+        from sentence_transformers import SentenceTransformer
+
+        try:
+            self._model = SentenceTransformer(name)
+        except Exception as error:  # whatever the library raises, the user's setting is what can be mended
+            raise ModelError(
+                f"无法加载模型“{name}”（{error}）。请检查 MATCHER_MODEL 是否为本机的模型目录，"
+                "或在可联网的机器上先下载该模型。"
+            ) from error
+        dimension = self._model.get_embedding_dimension()
+        if dimension is None:
+            raise ModelError(f"模型“{name}”没有固定的向量维数，不能用于检索。请换用一般的句向量模型。")
+        self.dimension = dimension
+        digest = hashlib.sha256(repr(sorted(self._model.prompts.items())).encode())
+        for key, tensor in self._model.state_dict().items():
+            digest.update(key.encode())
+            digest.update(tensor.detach().cpu().float().numpy().tobytes())
+        self.fingerprint = f"{Path(name).name}:{digest.hexdigest()[:16]}"
+
+    def encode(self, texts: Sequence[str], side: Side) -> Vectors:
+        """Embed texts; see `Encoder`."""
+        encode: Any = self._model.encode_query if side == "query" else self._model.encode_document
+        vectors: Vectors = encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+        return vectors.astype(np.float32, copy=False)
+
+
+def token_batches(lengths: Sequence[int], budget: int = TOKEN_BUDGET) -> Iterator[list[int]]:
+    """Group texts of like length so that no batch, padding included, passes the budget of tokens.
+
+    :param lengths: each text's tokens. A text longer than the budget is a batch of its own.
+    :returns: lists of positions, shortest texts first; the last of each list is its longest.
+    """
+    batch: list[int] = []
+    for i in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) + 1) * lengths[i] > budget:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
+
+
+def prepare_default_model(home: Path) -> Path:
+    """The embedded model's folder, made on first use; two processes at once make it once.
+
+    :raises ModelError: if the packaged weights are missing or damaged.
+    """
+    folder = home / "model" / f"{e5.FOLDER_NAME}-{e5.FOLDER_VERSION}"
+    if not (folder / onnx_bert.GRAPH_NAME).exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if not folder.exists():
+                e5.write_folder(folder)
+            if not (folder / onnx_bert.GRAPH_NAME).exists():
+                onnx_bert.export(folder)
+    return folder
+
+
+def load_encoder(settings: Settings) -> Encoder:
+    """The encoder that the settings name.
+
+    :raises ModelError: if it cannot be loaded; the message says what to change.
+    """
+    if settings.model == DEFAULT_MODEL:
+        folder = prepare_default_model(settings.home)
+        fingerprint = f"{folder.name}:{e5.WEIGHTS_SHA256[:16]}"
+        return OnnxEncoder(folder, fingerprint, settings.threads)
+    return SentenceTransformerEncoder(settings.model)
+
+
+class VectorCache:
+    """Vectors on disk by model and content hash; safe for several threads and processes.
+
+    Holds hashes and vectors, never a text. Losing it costs time only.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect(path, timeout=60, check_same_thread=False)
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=NORMAL")
+        self._database.execute(
+            "CREATE TABLE IF NOT EXISTS vectors"
+            " (model TEXT, hash BLOB, vector BLOB, PRIMARY KEY (model, hash)) WITHOUT ROWID"
+        )
+
+    def get(self, model: str, hashes: Sequence[bytes]) -> dict[bytes, Vectors]:
+        """The cached vectors among those asked for."""
+        found: dict[bytes, Vectors] = {}
+        with self._lock:
+            for start in range(0, len(hashes), 500):
+                part = hashes[start : start + 500]
+                marks = ",".join("?" * len(part))
+                rows = self._database.execute(
+                    f"SELECT hash, vector FROM vectors WHERE model = ? AND hash IN ({marks})", (model, *part)
+                )
+                found.update((key, np.frombuffer(blob, np.float32)) for key, blob in rows)
+        return found
+
+    def put(self, model: str, vectors: dict[bytes, Vectors]) -> None:
+        """Keep vectors; they survive a kill once this returns."""
+        rows = [(model, key, vector.tobytes()) for key, vector in vectors.items()]
+        with self._lock, self._database:
+            self._database.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)", rows)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+
+class Embedder:
+    """An encoder with its cache."""
+
+    def __init__(self, encoder: Encoder, cache: VectorCache) -> None:
+        self.encoder = encoder
+        self._cache = cache
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the model and its weights; vectors of different fingerprints never meet."""
+        return self.encoder.fingerprint
+
+    @property
+    def dimension(self) -> int:
+        """Width of a vector."""
+        return self.encoder.dimension
+
+    def queries(self, texts: Sequence[str]) -> Vectors:
+        """Embed questions: float32 (len(texts), dimension). Not cached: a question may be confidential."""
+        return self.encoder.encode(texts, "query")
+
+    def documents(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+        """Embed records' texts, each distinct text once, across runs too.
+
+        :param progress: is told (texts embedded, texts to embed); cached ones do not count.
+        :returns: float32 (len(texts), dimension).
+        """
+        hashes = [hashlib.sha256(text.encode("utf-8", "replace")).digest() for text in texts]
+        known = self._cache.get(self.fingerprint, list(dict.fromkeys(hashes)))
+        missing = {key: text for key, text in zip(hashes, texts, strict=True) if key not in known}
+        # Longest first: the rate shown early is then the worst, and the remaining time an upper bound.
+        order = sorted(missing, key=lambda key: len(missing[key]), reverse=True)
+        for start in range(0, len(order), COMMIT_EVERY):
+            part = order[start : start + COMMIT_EVERY]
+            made = dict(zip(part, self.encoder.encode([missing[key] for key in part], "document"), strict=True))
+            self._cache.put(self.fingerprint, made)
+            known.update(made)
+            if progress:
+                progress(min(start + COMMIT_EVERY, len(order)), len(order))
+        vectors = np.empty((len(texts), self.dimension), np.float32)
+        for row, key in enumerate(hashes):
+            vectors[row] = known[key]
+        return vectors

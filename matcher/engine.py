@@ -1,0 +1,405 @@
+"""The one door for all callers: ingest, match, partners, tag, reindex, statistics."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from matcher import defaults
+from matcher.embed import Embedder, Progress, VectorCache, load_encoder
+from matcher.errors import Busy, InvalidQuery, NotFound
+from matcher.explain import Explainer, Why
+from matcher.features import Question, ask
+from matcher.frequencies import Statistics
+from matcher.index import Filters, IndexDocument, IndexQuery, LocalIndex, LocalWriter, programme_bits
+from matcher.ingest import IngestReport, ingest_file
+from matcher.partners import Partner, suggest
+from matcher.programs import Tag, TaggedText, Tagger, programme_names
+from matcher.rank import LEVELS, Ranker, Scored, fold, fuse
+from matcher.records import (
+    KINDS,
+    OFFER_KINDS,
+    PROGRAMME_CODES,
+    Institution,
+    Kind,
+    Need,
+    Patent,
+    Visibility,
+    embedded_text,
+)
+from matcher.settings import Settings
+from matcher.store import Store, StoredRecord
+from matcher.text import Tokenizer, normalize
+from matcher.values import PROVINCES
+
+TEXT_LIMIT = 20_000
+TITLE_LIMIT = 500
+MATCH_LIMIT = 100
+DEFAULT_LIMIT = 10
+DEFAULT_MIN_LEVEL = 2
+# Candidates each engine brings, and how many are compared closely. On the shared judgements' offers put
+# among 4,000 patents more changed no answer's first ten.
+RECALL = 100
+COMPARED = 150
+# Matches that partners are gathered from, and how many partners are named.
+PARTNER_DEPTH = 50
+PARTNERS = 5
+# Records read from the store, embedded and put into the index together.
+CATCH_UP_BATCH = 1000
+# Seconds a command waits for another process that writes the index.
+WRITER_WAIT = 600.0
+
+# What each kind of caller may see. The only place that decides it.
+VISIBLE_TO: Mapping[str, tuple[Visibility, ...]] = {
+    "public": ("public",),
+    "intermediary": ("public", "intermediaries"),
+    "operator": ("public", "intermediaries", "private"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchQuery:
+    """A question.
+
+    :param asker: the enterprise that asks, if known: never suggested to itself.
+    :param viewer: a key of `VISIBLE_TO`.
+    """
+
+    text: str
+    title: str = ""
+    kinds: tuple[Kind, ...] = OFFER_KINDS
+    programmes: tuple[str, ...] = ()
+    provinces: tuple[str, ...] = ()
+    limit: int = DEFAULT_LIMIT
+    min_level: int = DEFAULT_MIN_LEVEL
+    asker: str | None = None
+    viewer: str = "public"
+
+
+@dataclass(frozen=True)
+class Match:
+    """One entry of an answer."""
+
+    rank: int
+    score: float
+    level: int
+    stored: StoredRecord
+    variants: tuple[StoredRecord, ...]
+    why: Why
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a question brought.
+
+    :param terms: the question's terms that the index knows, the most telling first.
+    :param steps: milliseconds by step.
+    """
+
+    programmes: list[Tag]
+    terms: list[str]
+    matches: list[Match]
+    partners: list[Partner]
+    generation: int
+    records: int
+    steps: Mapping[str, float] = field(default_factory=dict)
+
+
+class Matcher:
+    """One installation. Opening is quick; model and index load when first needed. Safe for threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        """:raises SettingError: if the store cannot be opened."""
+        self.settings = settings
+        self.store = Store(settings.store_url)
+        self._loading = threading.RLock()
+
+    # ------------------------------------------------------------ parts
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The model with its cache of vectors."""
+        with self._loading:
+            return Embedder(load_encoder(self.settings), VectorCache(self.settings.home / "vectors.db"))
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The segmenter with the domain dictionary."""
+        return Tokenizer.default()
+
+    @cached_property
+    def tagger(self) -> Tagger:
+        """The programme tagger."""
+        with self._loading:
+            return defaults.load_tagger(self.settings, self.embedder, self.tokenizer)
+
+    @cached_property
+    def ranker(self) -> Ranker:
+        """The ranker that the settings name."""
+        with self._loading:
+            return defaults.load_ranker(self.settings, self.embedder, self.tokenizer, self.tagger)
+
+    @cached_property
+    def index(self) -> LocalIndex:
+        """The index, at its latest generation."""
+        with self._loading:
+            index = LocalIndex(self.settings.home / "index", self.embedder.fingerprint, self.embedder.dimension)
+            index.refresh()
+            return index
+
+    # ------------------------------------------------------------ writing
+
+    def ingest(
+        self,
+        path: Path,
+        kind: Kind | None = None,
+        overrides: Mapping[str, str] | None = None,
+        source: str | None = None,
+    ) -> IngestReport:
+        """Read one file into the store; `catch_up` makes its records findable.
+
+        The rows are safe once this returns, whatever happens to the indexing afterwards.
+
+        :raises UnreadableFile: if the file is no table.
+        :raises UnknownColumn: if an override names a column that is not there.
+        """
+        return ingest_file(self.store, path, self.settings.home / "rejects", kind, overrides, source)
+
+    def catch_up(self, progress: Progress | None = None, wait: float = WRITER_WAIT) -> int:
+        """Put into the index what the store has and the index lacks.
+
+        :returns: how many changes that were.
+        :raises Busy: if another process writes the index for longer than `wait` seconds.
+        """
+        if self.store.revision() <= self.index.revision:
+            return 0
+        with self.index.writer(wait) as writer:
+            return self._advance(writer, progress, publish=True)
+
+    def reindex(self, progress: Progress | None = None) -> int:
+        """Build the index anew from the store; the old one serves until the new one is complete."""
+        index = LocalIndex(self.settings.home / "index", self.embedder.fingerprint, self.embedder.dimension)
+        with index.writer(WRITER_WAIT, rebuild=True) as writer:
+            count = self._advance(writer, progress, publish=False)
+            writer.flush(writer.revision)
+        return count
+
+    def refresh(self) -> bool:
+        """What a serving process does now and then: index what others left undone, load what is new."""
+        try:
+            # Nobody waits here: if another process is writing, it will finish the work itself.
+            self.catch_up(wait=0)
+        except Busy:
+            return self.index.refresh()
+        return self.index.refresh()
+
+    def _advance(self, writer: LocalWriter, progress: Progress | None, publish: bool) -> int:
+        total, done = self.store.count_changes(writer.revision), 0
+        while changes := self.store.changes(writer.revision, CATCH_UP_BATCH):
+
+            def report(part: int, whole: int, done: int = done, batch: int = len(changes)) -> None:
+                if progress:
+                    progress(done + batch * part // whole, total)
+
+            live = [s for s in changes if not s.withdrawn and s.record.kind != "institution"]
+            writer.delete([s.key for s in changes if s.withdrawn])
+            writer.upsert(self._documents(live, report))
+            writer.flush(changes[-1].revision, publish)
+            done += len(changes)
+        return done
+
+    def _documents(self, records: Sequence[StoredRecord], progress: Progress) -> list[IndexDocument]:
+        texts = [(normalize(s.record.title), normalize(s.record.abstract)) for s in records]
+        both = [title for title, _ in texts] + [embedded_text(*text) for text in texts]
+        vectors = self.embedder.documents(both, progress)
+        titles, bodies = vectors[: len(texts)], vectors[len(texts) :]
+        documents, tags = [], {}
+        for i, (stored, (title, abstract)) in enumerate(zip(records, texts, strict=True)):
+            title_terms, body_terms = self.tokenizer.terms(title), self.tokenizer.terms(abstract)
+            tags[stored.key] = self._tags(stored, bodies[i], title_terms + body_terms)
+            documents.append(
+                IndexDocument(
+                    key=stored.key,
+                    kind=stored.record.kind,
+                    programmes=tuple(tags[stored.key]),
+                    province=stored.record.province,
+                    visibility=stored.record.visibility,
+                    title_vector=titles[i],
+                    body_vector=bodies[i],
+                    title=title,
+                    abstract=abstract,
+                    title_terms=title_terms,
+                    body_terms=body_terms,
+                )
+            )
+        self.store.save_tags(tags)
+        return documents
+
+    def _tags(self, stored: StoredRecord, vector: np.ndarray, terms: Sequence[str]) -> dict[str, float]:
+        record = stored.record
+        if record.programmes:  # the source knows its own programme
+            return dict.fromkeys(record.programmes, 1.0)
+        ipc = record.ipc if isinstance(record, Patent) else ()
+        industry = record.industry if isinstance(record, Need) else None
+        return {tag.code: tag.score for tag in self.tagger.tag(TaggedText(vector, terms, ipc, industry))}
+
+    # ------------------------------------------------------------ asking
+
+    def match(self, query: MatchQuery) -> Answer:
+        """Answer a question.
+
+        :raises InvalidQuery: naming the field and the reason.
+        """
+        check_query(query)
+        clock = _Clock()
+        question = ask(self.embedder, self.tokenizer, query.title, query.text)
+        clock.mark("embed")
+        tags = self.tagger.tag(TaggedText(question.body_vector, question.terms))
+        question = replace(question, programmes=int(programme_bits([tag.code for tag in tags])))
+        clock.mark("tag")
+        index = self.index
+        filters = Filters(
+            visibilities=VISIBLE_TO[query.viewer],
+            kinds=query.kinds,
+            programmes=query.programmes,
+            provinces=query.provinces,
+        )
+        found = index.search(IndexQuery(question.title_vector, question.body_vector, question.terms), filters, RECALL)
+        documents = index.documents(fuse(found, COMPARED))
+        clock.mark("recall")
+        statistics = index.statistics()
+        scored = [s for s in self.ranker.score(question, documents, statistics) if s.level >= query.min_level]
+        depth = max(PARTNER_DEPTH, 2 * query.limit)
+        entries = fold(scored[:depth], documents)
+        clock.mark("rank")
+        stored = self._fetch([key for entry in entries for key in (entry.key, *entry.variants)], filters)
+        entries = [entry for entry in entries if entry.key in stored]
+        clock.mark("fetch")
+        matches = self._matches(entries[: query.limit], stored, question, statistics)
+        partners = self._partners(entries, stored, query)
+        clock.mark("explain")
+        terms = Explainer(question, self.tokenizer, statistics).known_terms()
+        return Answer(tags, terms, matches, partners, index.generation, index.count(), clock.steps)
+
+    def tag(self, texts: Sequence[str], progress: Progress | None = None) -> list[list[Tag]]:
+        """The programmes of each text."""
+        texts = [normalize(text) for text in texts]
+        vectors = self.embedder.documents(texts, progress)
+        return [
+            self.tagger.tag(TaggedText(vector, self.tokenizer.terms(text))) if text else []
+            for text, vector in zip(texts, vectors, strict=True)
+        ]
+
+    def record(self, id_: str, viewer: str = "public") -> StoredRecord:
+        """A record by id.
+
+        :raises NotFound: if there is none, or none that this viewer may see; the two look the same.
+        """
+        stored = self.store.by_id([id_]).get(id_)
+        if stored is None or stored.withdrawn or stored.record.visibility not in VISIBLE_TO[viewer]:
+            raise NotFound(f"没有编号为“{id_[:40]}”的记录，或该记录不对外公开。")
+        return stored
+
+    def institution(self, id_: str) -> Institution | None:
+        """The institution's own record, if it has one."""
+        stored = self.store.by_id([id_]).get(id_)
+        return stored.record if stored and isinstance(stored.record, Institution) else None
+
+    def statistics(self) -> dict[str, object]:
+        """Counts for people and programs."""
+        counts = self.store.counts()
+        return {
+            "records": {kind: counts[kind] for kind in KINDS},
+            "programmes": {
+                code: {kind: own[code] for kind, own in self.store.programme_counts().items() if own[code]}
+                for code in PROGRAMME_CODES
+            },
+            "index": {
+                "generation": self.index.generation,
+                "records": self.index.count(),
+                "behind": max(0, self.store.revision() - self.index.revision),
+            },
+            "model": self.embedder.fingerprint,
+        }
+
+    def close(self) -> None:
+        """Give files and connections back."""
+        self.store.close()
+
+    def _fetch(self, keys: Sequence[int], filters: Filters) -> dict[int, StoredRecord]:
+        # The store may be a moment ahead of the index: what was withdrawn or hidden since is left out.
+        return {
+            key: stored
+            for key, stored in self.store.by_key(keys).items()
+            if not stored.withdrawn and stored.record.visibility in filters.visibilities
+        }
+
+    def _matches(
+        self,
+        entries: Sequence[Scored],
+        stored: Mapping[int, StoredRecord],
+        question: Question,
+        statistics: Statistics,
+    ) -> list[Match]:
+        explainer = Explainer(question, self.tokenizer, statistics)
+        matches = []
+        for rank, entry in enumerate(entries, 1):
+            record = stored[entry.key].record
+            why = explainer.explain(record.title, record.abstract, entry.contributions)
+            variants = tuple(stored[key] for key in entry.variants if key in stored)
+            matches.append(Match(rank, round(entry.score, 4), entry.level, stored[entry.key], variants, why))
+        return matches
+
+    def _partners(
+        self, entries: Sequence[Scored], stored: Mapping[int, StoredRecord], query: MatchQuery
+    ) -> list[Partner]:
+        offers = [
+            (stored[entry.key], entry.level, entry.score)
+            for entry in entries
+            if stored[entry.key].record.kind in OFFER_KINDS
+        ]
+        year = datetime.datetime.now(datetime.UTC).year
+        return suggest(offers, query.asker, f"{query.title}\n{query.text}", year, PARTNERS)
+
+
+def check_query(query: MatchQuery) -> None:
+    """Refuse a question that cannot be answered.
+
+    :raises InvalidQuery: naming the field and the reason.
+    """
+    if not query.text.strip() and not query.title.strip():
+        raise InvalidQuery("text", "为空；请写明需要什么技术、解决什么问题")
+    if len(query.text) > TEXT_LIMIT:
+        raise InvalidQuery("text", f"长 {len(query.text)} 字，超过 {TEXT_LIMIT} 字；请只保留与技术有关的部分")
+    if len(query.title) > TITLE_LIMIT:
+        raise InvalidQuery("title", f"长 {len(query.title)} 字，超过 {TITLE_LIMIT} 字；长内容请放到 text")
+    if not 1 <= query.limit <= MATCH_LIMIT:
+        raise InvalidQuery("limit", f"为 {query.limit}；应在 1 到 {MATCH_LIMIT} 之间")
+    if query.min_level not in LEVELS:
+        raise InvalidQuery("min_level", f"为 {query.min_level}；应为 1（无相关）、2、3 或 4（强相关）")
+    known = {"kinds": KINDS, "programmes": tuple(programme_names()), "provinces": tuple(PROVINCES.values())}
+    for name, allowed in known.items():
+        for value in getattr(query, name):
+            if value not in allowed:
+                raise InvalidQuery(name, f"“{value[:20]}”无法识别；可用的值有 {'、'.join(allowed)}")
+
+
+class _Clock:
+    """Milliseconds between marks."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self.steps: dict[str, float] = {}
+
+    def mark(self, step: str) -> None:
+        """Book the time since the last mark under this step."""
+        now = time.perf_counter()
+        self.steps[step] = round((now - self._last) * 1000, 3)
+        self._last = now

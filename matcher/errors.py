@@ -1,0 +1,79 @@
+"""Every error the engine raises on purpose.
+
+    MatcherError                 anything below; `str(error)` is a Chinese sentence fit for a user
+    ├── SettingError             a MATCHER_* setting is wrong
+    ├── ModelError               the embedding model is missing, damaged or of another kind
+    ├── UnreadableFile           a file is no table at all
+    ├── UnknownColumn            a column named by the caller is not in the table
+    ├── FieldError               a value breaks a rule (carries the field and the reason)
+    │   ├── InvalidRecord        ... in a record that comes in
+    │   └── InvalidQuery         ... in a question
+    ├── NotFound                 no such record, or none that the caller may see
+    ├── DamagedIndex             the index on disk is damaged or of another version
+    ├── RankerMismatch           a ranker was made for other features or another model
+    ├── UntrainableJudgements    judgements from which nothing can be learned
+    └── Busy                     another process holds the writer's lock for too long
+
+Each message says what is wrong, where, and what to do about it.
+"""
+
+
+class MatcherError(Exception):
+    """Base of all errors raised on purpose; its text is meant for a user."""
+
+
+class SettingError(MatcherError):
+    """A MATCHER_* setting is wrong."""
+
+
+class ModelError(MatcherError):
+    """The embedding model is missing, damaged or of another kind."""
+
+
+class UnreadableFile(MatcherError):
+    """A file is no table at all."""
+
+
+class UnknownColumn(MatcherError):
+    """A column named by the caller is not in the table."""
+
+
+class FieldError(MatcherError):
+    """A value breaks a rule.
+
+    :param field: the field's Chinese name, as the user knows it.
+    :param reason: what is wrong with its value and what would be right.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}：{reason}")
+        self.field = field
+        self.reason = reason
+
+
+class InvalidRecord(FieldError):
+    """One record breaks a rule."""
+
+
+class InvalidQuery(FieldError):
+    """A question breaks a rule."""
+
+
+class NotFound(MatcherError):
+    """No such record, or none that the caller may see."""
+
+
+class DamagedIndex(MatcherError):
+    """The index on disk is damaged or was written by another version."""
+
+
+class RankerMismatch(MatcherError):
+    """A ranker was made for other features or another model."""
+
+
+class UntrainableJudgements(MatcherError):
+    """Judgements from which nothing can be learned."""
+
+
+class Busy(MatcherError):
+    """Another process holds the writer's lock for too long."""

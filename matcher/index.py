@@ -1,0 +1,468 @@
+"""Records to candidates: what an index must do, and the local one (FAISS beside tantivy).
+
+The local index lives in one folder::
+
+    CURRENT               names the generation that readers load; replaced atomically
+    write.lock            held by the one process that writes
+    segments/NAME/        arrays of documents (`matcher.segments`), immutable, shared by generations
+    generations/N/        manifest.json, dead.npy (documents since replaced or deleted), lexical/
+
+A writer prepares the next generation beside the current one and switches at the end, so a reader sees
+all of a change or nothing of it, and a killed writer leaves only folders that the next one removes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from matcher.errors import Busy, DamagedIndex
+from matcher.frequencies import Statistics, statistics_of
+from matcher.lexical import LexicalDocument, LexicalReader, attribute, build
+from matcher.records import KINDS, PROGRAMME_CODES, Kind, Visibility
+from matcher.segments import Floats, Integers, Segment, concatenate, ragged_grams, ragged_terms
+from matcher.text import char_ngrams
+from matcher.values import PROVINCES
+
+FORMAT = 1
+VISIBILITY_ORDER: tuple[Visibility, ...] = ("public", "intermediaries", "private")
+PROVINCE_ORDER = tuple(PROVINCES.values())
+# A flush adds one segment; past these limits all are rewritten as one without the dead.
+MAX_SEGMENTS = 8
+MAX_DEAD_SHARE = 0.3
+# Generations kept, the current one included: a reader may still be opening the one before.
+KEPT_GENERATIONS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """Which documents a search may return; an empty tuple does not restrict.
+
+    :param visibilities: what the caller may see; there is no default on purpose.
+    """
+
+    visibilities: tuple[Visibility, ...]
+    kinds: tuple[Kind, ...] = ()
+    programmes: tuple[str, ...] = ()
+    provinces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexDocument:
+    """One record as the index takes it in.
+
+    :param title_vector: float32 (d,), unit length; `body_vector` likewise.
+    """
+
+    key: int
+    kind: Kind
+    programmes: tuple[str, ...]
+    province: str | None
+    visibility: Visibility
+    title_vector: Floats
+    body_vector: Floats
+    title: str
+    abstract: str
+    title_terms: Sequence[str]
+    body_terms: Sequence[str]
+
+
+@dataclass(frozen=True)
+class IndexQuery:
+    """A question as both engines understand it.
+
+    :param title_vector: float32 (d,), of the question's title or its most telling part.
+    :param body_vector: float32 (d,), of the whole question.
+    """
+
+    title_vector: Floats
+    body_vector: Floats
+    terms: Sequence[str]
+
+
+class Index(Protocol):
+    """What ranking asks of an engine. Engines differ in their scores, so only ranks leave them."""
+
+    @property
+    def generation(self) -> int:
+        """Rises with every change that readers can see."""
+
+    @property
+    def revision(self) -> int:
+        """The store's revision up to which the index holds all records."""
+
+    def count(self) -> int:
+        """Documents that can be found."""
+
+    def search(self, query: IndexQuery, filters: Filters, limit: int) -> dict[str, Integers]:
+        """Engine name to keys, best first, at most `limit` each; filters act inside the search."""
+
+    def documents(self, keys: Integers) -> Segment:
+        """Arrays of the documents with these keys, in this order; all must exist."""
+
+    def statistics(self) -> Statistics:
+        """How common terms are in the whole collection."""
+
+    def refresh(self) -> bool:
+        """Load the latest generation; whether there was a newer one."""
+
+
+class _Snapshot:
+    """One generation, loaded."""
+
+    def __init__(self, root: Path, number: int) -> None:
+        import faiss
+
+        folder = root / "generations" / str(number)
+        try:
+            manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text("utf-8"))
+            self.segment_names: list[str] = manifest["segments"]
+            self.segments = [Segment.load(root / "segments" / name) for name in self.segment_names]
+            self.dead: NDArray[np.bool_] = np.load(folder / "dead.npy")
+            self.lexical = LexicalReader(folder / "lexical")
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # a truncated array, JSON cut short, a tantivy file gone: one remedy
+            raise DamagedIndex(
+                f"索引文件已损坏（{folder}：{type(error).__name__}）。请运行 matcher reindex 从数据库重建索引。"
+            ) from error
+        self.number = number
+        self.revision = int(manifest["revision"])
+        self.dimension = int(manifest["dimension"])
+        self.alive = ~self.dead
+        self.starts = np.cumsum([0, *(len(segment) for segment in self.segments)])
+        self.keys = self._column("keys", np.int64)
+        self.kind = self._column("kind", np.uint8)
+        self.programmes = self._column("programmes", np.uint8)
+        self.province = self._column("province", np.int16)
+        self.visibility = self._column("visibility", np.uint8)
+        living = np.flatnonzero(self.alive)
+        self.by_key = living[np.argsort(self.keys[living], kind="stable")]
+        self.title, self.body = faiss.IndexFlatIP(self.dimension), faiss.IndexFlatIP(self.dimension)
+        for segment in self.segments:
+            self.title.add(np.ascontiguousarray(segment.title))
+            self.body.add(np.ascontiguousarray(segment.body))
+        self.statistics = statistics_of(
+            (segment, self.alive[start : start + len(segment)])
+            for segment, start in zip(self.segments, self.starts, strict=False)
+        )
+
+    def _column(self, name: str, dtype: type) -> NDArray[Any]:
+        return np.concatenate([np.empty(0, dtype), *(np.asarray(getattr(segment, name)) for segment in self.segments)])
+
+    def allowed(self, filters: Filters) -> NDArray[np.bool_]:
+        """Which rows the filters let through."""
+        mask = self.alive & np.isin(self.visibility, [VISIBILITY_ORDER.index(v) for v in filters.visibilities])
+        if filters.kinds:
+            mask &= np.isin(self.kind, [KINDS.index(kind) for kind in filters.kinds])
+        if filters.programmes:
+            mask &= (self.programmes & programme_bits(filters.programmes)) != 0
+        if filters.provinces:
+            mask &= np.isin(
+                self.province, [PROVINCE_ORDER.index(p) for p in filters.provinces if p in PROVINCES.values()]
+            )
+        allowed: NDArray[np.bool_] = mask
+        return allowed
+
+    def rows(self, keys: Integers) -> Integers:
+        """Rows of living documents; -1 where there is none."""
+        if not len(self.by_key):
+            return np.full(len(keys), -1)
+        ordered = self.keys[self.by_key]
+        place = np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)
+        return np.where(ordered[place] == keys, self.by_key[place], -1)
+
+    def take(self, rows: Integers) -> Segment:
+        """The documents at these rows, in this order."""
+        owner = np.searchsorted(self.starts, rows, side="right") - 1
+        parts, order = [], []
+        for i, segment in enumerate(self.segments):
+            places = np.flatnonzero(owner == i)
+            if len(places):
+                parts.append(segment.select(rows[places] - self.starts[i]))
+                order.append(places)
+        if not parts:
+            return segment_of([], self.dimension)
+        joined = concatenate(parts) if len(parts) > 1 else parts[0]
+        back = np.argsort(np.concatenate(order))
+        return joined if np.array_equal(back, np.arange(len(back))) else joined.select(back)
+
+
+class LocalIndex:
+    """The index in a folder. Readers call `refresh`; one process at a time holds a `writer`."""
+
+    def __init__(self, root: Path, fingerprint: str, dimension: int) -> None:
+        """Nothing is loaded before `refresh`.
+
+        :param fingerprint: of the model; each model has an index of its own.
+        """
+        self._root = root / f"{_folder_name(fingerprint)}-{FORMAT}"
+        self.dimension = dimension
+        (self._root / "segments").mkdir(parents=True, exist_ok=True)
+        (self._root / "generations").mkdir(exist_ok=True)
+        self.snapshot: _Snapshot | None = None
+
+    @property
+    def generation(self) -> int:
+        """See `Index`."""
+        return self.snapshot.number if self.snapshot else 0
+
+    @property
+    def revision(self) -> int:
+        """See `Index`."""
+        return self.snapshot.revision if self.snapshot else 0
+
+    def count(self) -> int:
+        """See `Index`."""
+        return int(self.snapshot.alive.sum()) if self.snapshot else 0
+
+    def search(self, query: IndexQuery, filters: Filters, limit: int) -> dict[str, Integers]:
+        """See `Index`."""
+        snapshot = self.snapshot
+        if snapshot is None:
+            return {}
+        allowed = snapshot.allowed(filters)
+        limit = min(limit, int(allowed.sum()))
+        if not limit:
+            return {}
+        bitmap = np.packbits(allowed, bitorder="little")
+        parameters = _selector(bitmap)
+        found: dict[str, Integers] = {}
+        for name, engine, vector in (
+            ("title", snapshot.title, query.title_vector),
+            ("body", snapshot.body, query.body_vector),
+        ):
+            _, rows = engine.search(vector.reshape(1, -1), limit, params=parameters)
+            found[name] = snapshot.keys[rows[0][rows[0] >= 0]]
+        found["words"] = snapshot.lexical.search(query.terms, _attribute_filters(filters), limit)
+        return found
+
+    def documents(self, keys: Integers) -> Segment:
+        """See `Index`."""
+        if self.snapshot is None:
+            return segment_of([], self.dimension)
+        return self.snapshot.take(self.snapshot.rows(keys))
+
+    def statistics(self) -> Statistics:
+        """See `Index`."""
+        return self.snapshot.statistics if self.snapshot else statistics_of([])
+
+    def refresh(self) -> bool:
+        """See `Index`."""
+        while True:
+            number = self._current()
+            if number in (0, self.generation):
+                return False
+            try:
+                self.snapshot = _Snapshot(self._root, number)
+            except FileNotFoundError as error:
+                if number != self._current():
+                    continue  # a writer has moved on and cleaned up between the two reads
+                raise DamagedIndex(
+                    f"索引文件缺失（{error.filename}）。请运行 matcher reindex 从数据库重建索引。"
+                ) from error
+            return True
+
+    @contextmanager
+    def writer(self, wait: float, rebuild: bool = False) -> Iterator[LocalWriter]:
+        """Hold the writer's lock.
+
+        :param wait: seconds to wait for another process.
+        :param rebuild: start from nothing, whatever is on disk; readers keep the old generation until
+            the first published flush.
+        :raises Busy: if the other process does not finish in time.
+        :raises DamagedIndex: if the current generation cannot be read, unless rebuilding.
+        """
+        with self._locked(wait):
+            if not rebuild:
+                self.refresh()
+            yield LocalWriter(self, self._root, None if rebuild else self.snapshot)
+
+    @contextmanager
+    def _locked(self, wait: float) -> Iterator[None]:
+        # The kernel drops the lock with its process: a kill leaves nothing to clean up.
+        try:
+            with FileLock(self._root / "write.lock", timeout=wait):
+                yield
+        except Timeout as error:
+            raise Busy("另一个进程正在写入索引。请等它结束后再试。") from error
+
+    def _current(self) -> int:
+        try:
+            return int((self._root / "CURRENT").read_text())
+        except FileNotFoundError:
+            return 0
+        except ValueError as error:
+            raise DamagedIndex("索引的 CURRENT 文件已损坏。请运行 matcher reindex 从数据库重建索引。") from error
+
+
+class LocalWriter:
+    """Collects changes and writes them as one generation."""
+
+    def __init__(self, index: LocalIndex, root: Path, base: _Snapshot | None) -> None:
+        self._index = index
+        self._root = root
+        self._base = base
+        self._added: dict[int, IndexDocument] = {}
+        self._deleted: set[int] = set()
+
+    @property
+    def revision(self) -> int:
+        """The store's revision that the last flush reached."""
+        return self._base.revision if self._base else 0
+
+    def upsert(self, documents: Sequence[IndexDocument]) -> None:
+        """Put documents in, in place of those with the same key."""
+        self._added.update((document.key, document) for document in documents)
+
+    def delete(self, keys: Sequence[int]) -> None:
+        """Take documents out; unknown keys do nothing."""
+        for key in keys:
+            self._added.pop(key, None)
+            self._deleted.add(key)
+
+    def flush(self, revision: int, publish: bool = True) -> None:
+        """Write all changes so far as the next generation.
+
+        :param revision: the store's revision that they bring the index to.
+        :param publish: whether readers shall see it now.
+        """
+        base = self._base
+        number = self._next_number()
+        names = list(base.segment_names) if base else []
+        dead = base.dead.copy() if base else np.empty(0, np.bool_)
+        gone = np.array(sorted(self._deleted | self._added.keys()), np.int64)
+        if base and len(gone):
+            rows = base.rows(gone)
+            dead[rows[rows >= 0]] = True
+        if self._added:
+            segment = segment_of(list(self._added.values()), self._index.dimension)
+            if base and (len(names) >= MAX_SEGMENTS or dead.mean() > MAX_DEAD_SHARE):
+                segment = concatenate([base.take(np.flatnonzero(~dead)), segment])
+                names, dead = [], np.empty(0, np.bool_)
+            name = str(number)
+            segment.save(self._root / "segments" / name)
+            names.append(name)
+            dead = np.concatenate([dead, np.zeros(len(segment), np.bool_)])
+        self._write_generation(number, names, dead, gone, revision)
+        self._added, self._deleted = {}, set()
+        if publish:
+            self._publish(number)
+            self._index.refresh()
+            self._base = self._index.snapshot
+            self._clean(number)
+        else:
+            self._base = _Snapshot(self._root, number)
+
+    def _next_number(self) -> int:
+        """A number no folder has: a killed writer may have left some behind."""
+        taken = [*(self._root / "generations").iterdir(), *(self._root / "segments").iterdir()]
+        return max((int(path.name) for path in taken if path.name.isdigit()), default=0) + 1
+
+    def _write_generation(
+        self, number: int, names: list[str], dead: NDArray[np.bool_], gone: Integers, revision: int
+    ) -> None:
+        folder = self._root / "generations" / str(number)
+        previous = self._root / "generations" / str(self._base.number) / "lexical" if self._base else None
+        added = (_lexical(document) for document in self._added.values())
+        build(folder / "lexical", previous, gone.tolist(), added)
+        np.save(folder / "dead.npy", dead)
+        manifest = {"revision": revision, "dimension": self._index.dimension, "segments": names}
+        (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        for path in (folder / "dead.npy", folder / "manifest.json", folder):
+            _sync(path)
+
+    def _publish(self, number: int) -> None:
+        part = self._root / "CURRENT.part"
+        part.write_text(str(number))
+        _sync(part)
+        part.replace(self._root / "CURRENT")
+        _sync(self._root)
+
+    def _clean(self, number: int) -> None:
+        folders = sorted((self._root / "generations").iterdir(), key=lambda path: int(path.name))
+        current = [path for path in folders if int(path.name) <= number]
+        used: set[str] = set()
+        for path in current[-KEPT_GENERATIONS:]:
+            # A folder that a killed writer left half done has no manifest, and nobody reads it.
+            if (path / "manifest.json").exists():
+                used.update(json.loads((path / "manifest.json").read_text("utf-8"))["segments"])
+        for path in current[:-KEPT_GENERATIONS]:
+            shutil.rmtree(path)
+        for path in (self._root / "segments").iterdir():
+            if path.name not in used:
+                shutil.rmtree(path)
+
+
+def programme_bits(codes: Sequence[str]) -> np.uint8:
+    """Programme codes as one bit each."""
+    return np.uint8(sum(1 << PROGRAMME_CODES.index(code) for code in codes))
+
+
+def segment_of(documents: Sequence[IndexDocument], dimension: int) -> Segment:
+    """The arrays of documents, in order; vectors are `dimension` wide."""
+    term_offsets, terms, title_counts, body_counts = ragged_terms((d.title_terms, d.body_terms) for d in documents)
+    gram_offsets, grams = ragged_grams(char_ngrams(d.title) + char_ngrams(d.abstract) for d in documents)
+    provinces = [PROVINCE_ORDER.index(d.province) if d.province in PROVINCE_ORDER else -1 for d in documents]
+    return Segment(
+        keys=np.array([d.key for d in documents], np.int64),
+        title=np.array([d.title_vector for d in documents], np.float32).reshape(-1, dimension),
+        body=np.array([d.body_vector for d in documents], np.float32).reshape(-1, dimension),
+        kind=np.array([KINDS.index(d.kind) for d in documents], np.uint8),
+        programmes=np.array([programme_bits(d.programmes) for d in documents], np.uint8),
+        province=np.array(provinces, np.int16),
+        visibility=np.array([VISIBILITY_ORDER.index(d.visibility) for d in documents], np.uint8),
+        term_offsets=term_offsets,
+        terms=terms,
+        title_counts=title_counts,
+        body_counts=body_counts,
+        gram_offsets=gram_offsets,
+        grams=grams,
+    )
+
+
+def _lexical(document: IndexDocument) -> LexicalDocument:
+    attributes: list[tuple[str, str]] = [("kind", document.kind), ("visibility", document.visibility)]
+    attributes += [("programme", code) for code in document.programmes]
+    if document.province:
+        attributes.append(("province", document.province))
+    return LexicalDocument(document.key, document.title_terms, document.body_terms, attributes)
+
+
+def _attribute_filters(filters: Filters) -> list[list[str]]:
+    groups = {
+        "visibility": filters.visibilities,
+        "kind": filters.kinds,
+        "programme": filters.programmes,
+        "province": filters.provinces,
+    }
+    return [[attribute(name, value) for value in values] for name, values in groups.items() if values]
+
+
+def _selector(bitmap: NDArray[np.uint8]) -> Any:
+    """FAISS's search parameters that let through the rows whose bit is set."""
+    faiss: Any = import_module("faiss")  # its stubs know the C++ signatures, not the Python ones
+    return faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bitmap))
+
+
+def _folder_name(fingerprint: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in fingerprint)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

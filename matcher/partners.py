@@ -1,0 +1,77 @@
+"""Matches to partner institutions, each with its evidence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matcher.rank import LEVEL_NAMES
+from matcher.store import StoredRecord
+from matcher.values import name_key
+
+# What one offer of a level counts. A single strong offer outweighs any plausible pile of weak ones.
+LEVEL_WEIGHT = {4: 1.0, 3: 0.5, 2: 0.12}
+# An offer loses this share of its weight a year, down to a floor: technology ages, skills stay.
+YEARLY_LOSS = 0.06
+OLDEST_WEIGHT = 0.5
+# An offer without a date counts as one of about five years ago.
+UNDATED_WEIGHT = 0.7
+
+
+@dataclass(frozen=True)
+class Partner:
+    """An institution to talk to.
+
+    :param score: 0 to 1.
+    :param evidence: its matched offers, strongest first.
+    """
+
+    id: str
+    name: str
+    score: float
+    why: str
+    evidence: tuple[StoredRecord, ...]
+
+
+def suggest(
+    matches: Sequence[tuple[StoredRecord, int, float]],
+    asker: str | None,
+    question: str,
+    year: int,
+    limit: int,
+) -> list[Partner]:
+    """Rank the institutions behind matched offers by how many, how strong and how recent these are.
+
+    :param matches: (record, level, score), all visible to the caller.
+    :param asker: the enterprise that asks; it is never suggested to itself, nor is one that the question names.
+    :param question: the question's text.
+    :param year: the current year.
+    """
+    own = name_key(asker) if asker else None
+    groups: dict[str, list[tuple[StoredRecord, int, float]]] = {}
+    for stored, level, score in matches:
+        name = stored.record.institution
+        if stored.institution_id and name and level in LEVEL_WEIGHT:
+            if name_key(name) == own or name in question:
+                continue
+            groups.setdefault(stored.institution_id, []).append((stored, level, score))
+    partners = [_partner(id_, offers, year) for id_, offers in groups.items()]
+    return sorted(partners, key=lambda partner: (-partner.score, partner.id))[:limit]
+
+
+def _partner(id_: str, offers: list[tuple[StoredRecord, int, float]], year: int) -> Partner:
+    offers = sorted(offers, key=lambda offer: (-offer[1], -offer[2], offer[0].key))
+    weight = sum(LEVEL_WEIGHT[level] * score * _recency(stored.record.date, year) for stored, level, score in offers)
+    best, level, _ = offers[0]
+    years = [int(stored.record.date[:4]) for stored, _, _ in offers if stored.record.date]
+    why = f"有 {len(offers)} 项相关成果或专利，其中《{best.record.title}》为{LEVEL_NAMES[level]}"
+    why += f"，最近一项为 {max(years)} 年。" if years else "。"
+    name = best.record.institution or ""
+    return Partner(id_, name, round(1 - math.exp(-weight), 4), why, tuple(stored for stored, _, _ in offers))
+
+
+def _recency(date: str | None, year: int) -> float:
+    if not date:
+        return UNDATED_WEIGHT
+    return max(OLDEST_WEIGHT, 1 - YEARLY_LOSS * max(0, year - int(date[:4])))

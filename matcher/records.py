@@ -1,0 +1,291 @@
+"""What is true of every achievement, patent, need and institution, checked once, at the door."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from matcher.errors import InvalidRecord
+from matcher.normal import clean
+from matcher.values import name_key, parse_date, parse_list, parse_names, parse_province, parse_region
+
+Kind = Literal["achievement", "patent", "need", "institution"]
+Visibility = Literal["public", "intermediaries", "private"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+OFFER_KINDS: tuple[Kind, ...] = ("achievement", "patent")
+KIND_NAMES: Mapping[Kind, str] = {
+    "achievement": "科技成果",
+    "patent": "专利",
+    "need": "技术需求",
+    "institution": "机构",
+}
+PROGRAMME_CODES = (
+    "agriculture",
+    "food",
+    "biomedicine",
+    "energy_materials",
+    "machinery",
+    "environment",
+    "traditional",
+)
+# 是 and 否 answer the column 是否公开.
+VISIBILITIES: Mapping[str, Visibility] = {
+    "public": "public",
+    "公开": "public",
+    "是": "public",
+    "完全公开": "public",
+    "intermediaries": "intermediaries",
+    "仅中介": "intermediaries",
+    "仅中介可见": "intermediaries",
+    "定向公开": "intermediaries",
+    "private": "private",
+    "不公开": "private",
+    "否": "private",
+    "保密": "private",
+    "仅自己可见": "private",
+}
+
+TITLE_LIMIT = 500
+ABSTRACT_LIMIT = 20_000
+_PREFIX: Mapping[Kind, str] = {"achievement": "ach", "patent": "pat", "need": "need", "institution": "org"}
+# Bodies that say nothing; platforms fill empty boxes with them.
+_JUNK_BODY = re.compile(
+    r"(?:未提供|暂无|无|略|见附件|详见附件|同上|没有|不详|N/?A|null|none|[\W_\d]*)[。.；;\s]*", re.I
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What all four kinds share.
+
+    :param source: names the file or system it came from; unique together with `source_id`.
+    :param abstract: the body; empty where the source had none worth reading.
+    :param institution: owner of an offer, the asking enterprise of a need, None when unknown.
+    :param date: ISO text of any precision: completion, publication.
+    :param programmes: codes that the source itself declared.
+    """
+
+    kind: Kind
+    source: str
+    source_id: str
+    title: str
+    abstract: str = ""
+    institution: str | None = None
+    co_institutions: tuple[str, ...] = ()
+    province: str | None = None
+    city: str | None = None
+    county: str | None = None
+    date: str | None = None
+    keywords: tuple[str, ...] = ()
+    programmes: tuple[str, ...] = ()
+    url: str | None = None
+    visibility: Visibility = "public"
+
+    @property
+    def id(self) -> str:
+        """The public id: the same in every installation that loads the same source."""
+        if self.kind == "institution":
+            return institution_id(self.title)
+        return f"{_PREFIX[self.kind]}-{_digest(self.source, self.source_id)}"
+
+    @property
+    def content_hash(self) -> str:
+        """Changes when anything of the record does."""
+        return hashlib.sha256(json.dumps(asdict(self), ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+
+    def details(self) -> dict[str, Any]:
+        """The fields that only this kind has."""
+        common = {field.name for field in fields(Record)}
+        return {name: value for name, value in asdict(self).items() if name not in common}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Achievement(Record):
+    """A research result (科技成果)."""
+
+    kind: Kind = "achievement"
+    maturity: str | None = None
+    cooperation: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patent(Record):
+    """A patent (专利) or an application for one."""
+
+    kind: Kind = "patent"
+    publication_number: str | None = None
+    application_number: str | None = None
+    ipc: tuple[str, ...] = ()
+    legal_status: str | None = None
+    application_date: str | None = None
+    publication_date: str | None = None
+    inventors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need(Record):
+    """What an enterprise asks for (企业技术需求)."""
+
+    kind: Kind = "need"
+    industry: str | None = None
+    budget: str | None = None
+    cooperation: str | None = None
+    deadline: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Institution(Record):
+    """A university, institute, hospital or enterprise; its name is its title."""
+
+    kind: Kind = "institution"
+    type: str | None = None
+    aliases: tuple[str, ...] = ()
+
+
+RECORD_TYPES: Mapping[Kind, type[Record]] = {
+    "achievement": Achievement,
+    "patent": Patent,
+    "need": Need,
+    "institution": Institution,
+}
+
+
+def institution_id(name: str) -> str:
+    """The public id of an institution, from its name alone."""
+    return f"{_PREFIX['institution']}-{_digest(name_key(name))}"
+
+
+def embedded_text(title: str, abstract: str) -> str:
+    """The text that a record's body vector stands for."""
+    return f"{title}。{abstract}" if abstract else title
+
+
+def parse_record(kind: Kind, values: Mapping[str, str], source: str) -> tuple[Record, str | None]:
+    """Check one row and make it a record.
+
+    :param values: field name to raw text, as `matcher.readers.ColumnMap.apply` gives them.
+    :returns: the record, and its contact, which lives apart from the text.
+    :raises InvalidRecord: naming the field and the reason in Chinese.
+    """
+    title = clean(values.get("title", "")).replace("\n", " ")
+    if not title:
+        raise InvalidRecord("名称" if kind == "institution" else "标题", "为空；每条记录都须有标题")
+    if len(title) > TITLE_LIMIT:
+        raise InvalidRecord("标题", f"长 {len(title)} 字，超过 {TITLE_LIMIT} 字；请把正文放到摘要列")
+    abstract = clean(values.get("abstract", ""))
+    if len(abstract) > ABSTRACT_LIMIT:
+        raise InvalidRecord("正文", f"长 {len(abstract)} 字，超过 {ABSTRACT_LIMIT} 字；请只保留技术内容")
+    if _JUNK_BODY.fullmatch(abstract) or abstract == title:
+        abstract = ""
+    owners = parse_names(values.get("institution", ""))
+    province, city, county = _place(values)
+    common: dict[str, Any] = {
+        "source": source,
+        "title": title,
+        "abstract": abstract,
+        "institution": owners[0] if owners else None,
+        "co_institutions": owners[1:],
+        "province": province,
+        "city": city,
+        "county": county,
+        "date": _date(values, "date", "日期"),
+        "keywords": parse_list(values.get("keywords", "")),
+        "programmes": _programmes(values.get("programmes", "")),
+        "url": values.get("url") or None,
+        "visibility": _visibility(values.get("visibility", "")),
+    }
+    record_type = RECORD_TYPES[kind]
+    own = {name: parse(values) for name, parse in _OWN_FIELDS[kind].items()}
+    if kind == "patent":
+        common["date"] = common["date"] or own["publication_date"] or own["application_date"]
+    source_id = values.get("source_id") or own.get("publication_number") or own.get("application_number")
+    source_id = source_id or _digest(name_key(title), name_key(common["institution"] or ""))
+    return record_type(**common, **own, source_id=source_id), values.get("contact") or None
+
+
+def _digest(*parts: str) -> str:
+    raw = hashlib.blake2b("\x1f".join(parts).encode("utf-8", "replace"), digest_size=8).digest()
+    return base64.b32encode(raw).decode().rstrip("=").lower()
+
+
+def _place(values: Mapping[str, str]) -> tuple[str | None, str | None, str | None]:
+    named = parse_region(values.get("region", ""))
+    text = values.get("province", "")
+    province = parse_province(text) if text else None
+    if text and not province:
+        raise InvalidRecord("省份", f"“{text[:20]}”不是省级行政区；请写“四川省”这样的名称，或留空")
+    return province or named[0], values.get("city") or named[1], values.get("county") or named[2]
+
+
+def _date(values: Mapping[str, str], field: str, name: str) -> str | None:
+    text = values.get(field, "").strip()
+    if not text or (_JUNK_BODY.fullmatch(text) and not any(c.isdigit() for c in text)):
+        return None
+    date = parse_date(text)
+    if date is None:
+        raise InvalidRecord(name, f"“{text[:20]}”不是日期；请写成 2024-03-05、2024年3月 或 20240305")
+    return date
+
+
+def _deadline(values: Mapping[str, str]) -> str | None:
+    # "长期有效" and the like are answers, not mistakes.
+    text = values.get("deadline", "").strip()
+    return None if text and not any(c.isdigit() for c in text) else _date(values, "deadline", "截止日期")
+
+
+def _programmes(text: str) -> tuple[str, ...]:
+    codes = parse_list(text)
+    for code in codes:
+        if code not in PROGRAMME_CODES:
+            known = "、".join(PROGRAMME_CODES)
+            raise InvalidRecord("专项", f"“{code[:20]}”不是专项代码；可用的代码有 {known}，不属于任何专项时留空")
+    return codes
+
+
+def _visibility(text: str) -> Visibility:
+    text = text.strip()
+    if not text:
+        return "public"
+    if text not in VISIBILITIES:
+        raise InvalidRecord("公开范围", f"“{text[:20]}”无法识别；可写“公开”“仅中介可见”或“不公开”")
+    return VISIBILITIES[text]
+
+
+def _text(field: str) -> Callable[[Mapping[str, str]], str | None]:
+    return lambda values: values.get(field) or None
+
+
+def _list(field: str) -> Callable[[Mapping[str, str]], tuple[str, ...]]:
+    return lambda values: parse_list(values.get(field, ""))
+
+
+def _publication_number(values: Mapping[str, str]) -> str | None:
+    number = re.sub(r"\s+", "", values.get("publication_number", "")).upper()
+    kind_code = values.get("kind_code", "").strip().upper()
+    return (number + kind_code if number and number[-1:].isdigit() else number) or None
+
+
+_OWN_FIELDS: Mapping[Kind, Mapping[str, Callable[[Mapping[str, str]], Any]]] = {
+    "achievement": {"maturity": _text("maturity"), "cooperation": _text("cooperation")},
+    "patent": {
+        "publication_number": _publication_number,
+        "application_number": _text("application_number"),
+        "ipc": _list("ipc"),
+        "legal_status": _text("legal_status"),
+        "application_date": lambda values: _date(values, "application_date", "申请日"),
+        "publication_date": lambda values: _date(values, "publication_date", "公开日"),
+        "inventors": _list("inventors"),
+    },
+    "need": {
+        "industry": _text("industry"),
+        "budget": _text("budget"),
+        "cooperation": _text("cooperation"),
+        "deadline": _deadline,
+    },
+    "institution": {"type": _text("type"), "aliases": _list("aliases")},
+}

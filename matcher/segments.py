@@ -1,0 +1,153 @@
+"""The numbers the index keeps of its documents, as immutable array files that readers map into memory.
+
+A segment is a folder of ``.npy`` files, one an array; row i of each belongs to document i. Terms and
+n-grams are 32-bit hashes: ranking compares them by the thousand, and needs no vocabulary for it.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+Hashes = NDArray[np.uint32]
+Bytes = NDArray[np.uint8]
+Shorts = NDArray[np.int16]
+
+
+def hash_terms(terms: Sequence[str]) -> Hashes:
+    """CRC-32 of each term: uint32 (len(terms),)."""
+    return np.fromiter((zlib.crc32(term.encode("utf-8", "replace")) for term in terms), np.uint32, len(terms))
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """A list of lists: list i is ``values[offsets[i]:offsets[i + 1]]``."""
+
+    offsets: Integers
+    values: Hashes
+
+    def take(self, rows: Integers) -> tuple[Integers, Integers]:
+        """Positions in `values` of the lists at `rows`, and for each the place of its list in `rows`."""
+        starts, stops = self.offsets[rows], self.offsets[rows + 1]
+        lengths = stops - starts
+        owner = np.repeat(np.arange(len(rows)), lengths)
+        first = np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return np.arange(len(owner)) - first + np.repeat(starts, lengths), owner
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Some documents' arrays.
+
+    :param keys: int64 (n,), the store's numbers.
+    :param title: float32 (n, d), unit vectors of the titles.
+    :param body: float32 (n, d), unit vectors of title and abstract together.
+    :param kind: uint8 (n,), position in `records.KINDS`.
+    :param programmes: uint8 (n,), bit i for programme i.
+    :param province: int16 (n,), position in `values.PROVINCES`, -1 for none.
+    :param visibility: uint8 (n,), position in `index.VISIBILITY_ORDER`.
+    :param term_offsets: int64 (n + 1,), bounds of each document's distinct terms.
+    :param terms: uint32, hashes of the terms, ascending within a document.
+    :param title_counts: uint8, how often each of `terms` stands in the title.
+    :param body_counts: uint8, how often in the abstract.
+    :param gram_offsets: int64 (n + 1,), bounds of each document's distinct character n-grams.
+    :param grams: uint32, hashes of the n-grams of title and abstract.
+    """
+
+    keys: Integers
+    title: Floats
+    body: Floats
+    kind: Bytes
+    programmes: Bytes
+    province: Shorts
+    visibility: Bytes
+    term_offsets: Integers
+    terms: Hashes
+    title_counts: Bytes
+    body_counts: Bytes
+    gram_offsets: Integers
+    grams: Hashes
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def save(self, folder: Path) -> None:
+        """Write the arrays and make them durable."""
+        folder.mkdir(parents=True)
+        for field in fields(self):
+            with (folder / f"{field.name}.npy").open("wb") as file:
+                np.save(file, getattr(self, field.name))
+                file.flush()
+                os.fsync(file.fileno())
+
+    @classmethod
+    def load(cls, folder: Path) -> Segment:
+        """Map the arrays; nothing is read before it is used."""
+        return cls(**{field.name: np.load(folder / f"{field.name}.npy", mmap_mode="r") for field in fields(cls)})
+
+    def select(self, rows: Integers) -> Segment:
+        """The documents at `rows`, in that order."""
+        parts: dict[str, NDArray[np.generic]] = {}
+        for offsets, values in (
+            ("term_offsets", ("terms", "title_counts", "body_counts")),
+            ("gram_offsets", ("grams",)),
+        ):
+            ragged = Ragged(getattr(self, offsets), getattr(self, values[0]))
+            positions, owner = ragged.take(rows)
+            lengths = np.bincount(owner, minlength=len(rows))
+            parts[offsets] = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+            for name in values:
+                parts[name] = getattr(self, name)[positions]
+        for field in fields(self):
+            if field.name not in parts:
+                parts[field.name] = np.asarray(getattr(self, field.name)[rows])
+        return Segment(**parts)  # type: ignore[arg-type]
+
+
+def concatenate(segments: Sequence[Segment]) -> Segment:
+    """All documents of several segments, in order."""
+    parts: dict[str, NDArray[np.generic]] = {}
+    for field in fields(Segment):
+        arrays = [np.asarray(getattr(segment, field.name)) for segment in segments]
+        if field.name.endswith("_offsets"):
+            ends = np.cumsum([0, *(array[-1] for array in arrays)])
+            arrays = [array[1:] + end for array, end in zip(arrays, ends, strict=False)]
+            arrays.insert(0, np.zeros(1, np.int64))
+        parts[field.name] = np.concatenate(arrays)
+    return Segment(**parts)  # type: ignore[arg-type]
+
+
+def ragged_terms(
+    documents: Iterable[tuple[Sequence[str], Sequence[str]]],
+) -> tuple[Integers, Hashes, Bytes, Bytes]:
+    """Count terms: documents of (title terms, abstract terms) to the four arrays of `Segment`."""
+    offsets, hashes, titles, bodies = [0], [], [], []
+    for title_terms, body_terms in documents:
+        in_title, in_body = Counter(title_terms), Counter(body_terms)
+        terms = sorted((zlib.crc32(term.encode("utf-8", "replace")), term) for term in in_title.keys() | in_body.keys())
+        hashes += [hash_ for hash_, _ in terms]
+        titles += [min(in_title[term], 255) for _, term in terms]
+        bodies += [min(in_body[term], 255) for _, term in terms]
+        offsets.append(len(hashes))
+    return (
+        np.array(offsets, np.int64),
+        np.array(hashes, np.uint32),
+        np.array(titles, np.uint8),
+        np.array(bodies, np.uint8),
+    )
+
+
+def ragged_grams(documents: Iterable[Sequence[str]]) -> tuple[Integers, Hashes]:
+    """Distinct n-grams of each document, as hashes."""
+    lists = [np.unique(hash_terms(grams)) for grams in documents]
+    offsets = np.cumsum([0, *(len(grams) for grams in lists)]).astype(np.int64)
+    return offsets, np.concatenate([np.empty(0, np.uint32), *lists])

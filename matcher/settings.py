@@ -1,0 +1,51 @@
+"""Settings of one installation, read from MATCHER_* environment variables."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from matcher.errors import SettingError
+
+DEFAULT_MODEL = "default"
+
+
+class Settings(BaseSettings):
+    """What one installation may choose; the README's table of settings is tested against these fields."""
+
+    model_config = SettingsConfigDict(env_prefix="MATCHER_", frozen=True)
+
+    home: Path = Field(Path("var"), description="数据目录：数据库、模型、索引都在其中")
+    database_url: str | None = Field(None, description="数据库地址（SQLAlchemy 格式）；缺省为数据目录中的 SQLite")
+    model: str = Field(DEFAULT_MODEL, description="SentenceTransformer 模型的名称或目录；default 为内置模型")
+    ranker: Path | None = Field(None, description="matcher train 写出的排序器目录；缺省为内置排序器")
+    threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="计算线程数")
+    host: str = Field("127.0.0.1", description="API 监听地址")
+    port: int = Field(8000, ge=1, le=65535, description="API 监听端口")
+    max_body_bytes: int = Field(1_000_000, ge=1_000, description="API 请求体上限（字节）")
+    refresh_seconds: float = Field(1.0, gt=0, le=60, description="API 检查新数据的间隔（秒）")
+
+    @cached_property
+    def store_url(self) -> str:
+        """The store's SQLAlchemy address."""
+        return self.database_url or f"sqlite:///{self.home.absolute() / 'matcher.db'}"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings from the environment.
+
+    :param overrides: values that win over the environment.
+    :raises SettingError: naming the variable and the reason.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "MATCHER_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise SettingError(
+            f"设置 {name} 的值“{first['input']}”不可用：{first['msg']}。请改正该环境变量后重试。"
+        ) from error

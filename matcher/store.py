@@ -1,0 +1,419 @@
+"""The record of truth: records, contacts, tags. SQLite by default, PostgreSQL by its address."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from filelock import FileLock
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Row,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from matcher import tables
+from matcher.errors import NotFound, SettingError
+from matcher.records import RECORD_TYPES, Institution, Kind, Record, Visibility, institution_id
+from matcher.values import name_key
+
+Outcome = Literal["added", "updated", "unchanged"]
+T = TypeVar("T")
+
+# Identifiers in one IN (...) clause; SQLite before 3.32 stops at 999.
+ID_BATCH = 500
+SCHEMA_VERSION = "0001"
+# The source of institutions that are known only as the owner of an offer or the asker of a need.
+OWNER_SOURCE = "owner"
+
+_RECORD_COLUMNS = (
+    *("kind", "source", "source_id", "title", "abstract", "institution", "province", "city", "county"),
+    *("date", "keywords", "url", "visibility"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record with what the store adds to it.
+
+    :param key: the number under which the index knows it.
+    :param institution_id: of the owner, aliases resolved at the time of writing.
+    :param revision: rises with every change of any record.
+    """
+
+    key: int
+    id: str
+    record: Record
+    institution_id: str | None
+    revision: int
+    withdrawn: bool
+    tags: Mapping[str, float]
+
+
+class Store:
+    """Opens, migrates and queries one database; safe for several threads and processes."""
+
+    def __init__(self, url: str) -> None:
+        """:raises SettingError: if the address cannot be used."""
+        try:
+            parsed = make_url(url)
+            self._sqlite = parsed.get_backend_name() == "sqlite"
+            if self._sqlite and parsed.database:
+                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            self._engine = create_engine(parsed)
+            if self._sqlite:
+                _configure_sqlite(self._engine)
+            self._migrate(parsed.database if self._sqlite else None)
+        except (SQLAlchemyError, ModuleNotFoundError, OSError) as error:
+            raise SettingError(f"数据库地址 MATCHER_DATABASE_URL 不可用：{error}。请改正后重试。") from error
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    def upsert(self, items: Sequence[tuple[Record, str | None]]) -> list[Outcome]:
+        """Write records with their contacts in one transaction; unchanged ones cost a look-up.
+
+        Owners that are not known yet become institutions of their own. A record given twice counts
+        by its last version.
+
+        :returns: what became of each item, in order.
+        """
+        wanted = {record.id: (record, contact) for record, contact in items}
+        owners = _owners(record for record, _ in wanted.values())
+        with self._write() as connection:
+            known = self._known(connection, [*wanted, *owners])
+            resolved = self._resolve(connection, {name_key(r.institution) for r, _ in wanted.values() if r.institution})
+            stubs = {
+                id_: (owner, None)
+                for id_, owner in owners.items()
+                if id_ not in known and name_key(owner.title) not in resolved
+            }
+            outcomes: dict[str, Outcome] = {}
+            fresh: list[dict[str, Any]] = []
+            changed: list[dict[str, Any]] = []
+            for id_, (record, contact) in (stubs | wanted).items():
+                row = _row(record, contact, resolved)
+                if id_ not in known:
+                    outcomes[id_] = "added"
+                    fresh.append(row)
+                elif known[id_].content_hash == row["content_hash"] and not known[id_].withdrawn:
+                    outcomes[id_] = "unchanged"
+                else:
+                    # So far only a name under somebody's offer: to the user it is new.
+                    outcomes[id_] = "added" if known[id_].source == OWNER_SOURCE else "updated"
+                    changed.append(row)
+            if fresh or changed:
+                self._save(connection, fresh, changed)
+                self._save_contacts(connection, {i: c for i, (_, c) in wanted.items() if outcomes[i] != "unchanged"})
+                self._save_names(connection, [r for r, _ in (stubs | wanted).values() if isinstance(r, Institution)])
+        seen: set[str] = set()
+        result: list[Outcome] = []
+        for record, _ in items:
+            result.append("unchanged" if record.id in seen else outcomes[record.id])
+            seen.add(record.id)
+        return result
+
+    def withdraw(self, id_: str) -> None:
+        """Take a record out of all matches; its history stays.
+
+        :raises NotFound: if there is no such record.
+        """
+        with self._write() as connection:
+            change = update(tables.records).where(tables.records.c.id == id_, tables.records.c.withdrawn == 0)
+            done = connection.execute(change.values(withdrawn=1, revision=self._next_revision(connection)))
+            if not done.rowcount:
+                raise NotFound(f"没有编号为“{id_}”的记录。")
+
+    def save_tags(self, tags: Mapping[int, Mapping[str, float]]) -> None:
+        """Replace the tags of records, given by key."""
+        if not tags:
+            return
+        with self._write() as connection:
+            for part in _batches(list(tags)):
+                connection.execute(delete(tables.tags).where(tables.tags.c.key.in_(part)))
+            rows = [
+                {"key": key, "code": code, "score": score} for key, own in tags.items() for code, score in own.items()
+            ]
+            if rows:
+                connection.execute(insert(tables.tags), rows)
+
+    def by_key(self, keys: Sequence[int]) -> dict[int, StoredRecord]:
+        """Records by the index's numbers; unknown numbers are left out."""
+        found: dict[int, StoredRecord] = {}
+        with self._engine.connect() as connection:
+            for part in _batches(list(keys)):
+                query = select(tables.records).where(tables.records.c.key.in_(part))
+                found.update((stored.key, stored) for stored in self._stored(connection, query))
+        return found
+
+    def by_id(self, ids: Sequence[str]) -> dict[str, StoredRecord]:
+        """Records by public id; unknown ids are left out."""
+        found: dict[str, StoredRecord] = {}
+        with self._engine.connect() as connection:
+            for part in _batches(list(ids)):
+                query = select(tables.records).where(tables.records.c.id.in_(part))
+                found.update((stored.id, stored) for stored in self._stored(connection, query))
+        return found
+
+    def changes(self, after: int, limit: int) -> list[StoredRecord]:
+        """Records changed after a revision, oldest change first, withdrawn ones included."""
+        query = select(tables.records).where(tables.records.c.revision > after).order_by(tables.records.c.revision)
+        with self._engine.connect() as connection:
+            return self._stored(connection, query.limit(limit))
+
+    def count_changes(self, after: int) -> int:
+        """How many records changed after a revision."""
+        query = select(func.count()).where(tables.records.c.revision > after)
+        with self._engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def records(self, kind: Kind | None = None) -> Iterator[StoredRecord]:
+        """All records that are not withdrawn, in the order they came."""
+        after = 0
+        while True:
+            query = select(tables.records).where(tables.records.c.key > after, tables.records.c.withdrawn == 0)
+            if kind:
+                query = query.where(tables.records.c.kind == kind)
+            with self._engine.connect() as connection:
+                page = self._stored(connection, query.order_by(tables.records.c.key).limit(ID_BATCH))
+            if not page:
+                return
+            yield from page
+            after = page[-1].key
+
+    def revision(self) -> int:
+        """The latest change's number; 0 while empty."""
+        with self._engine.connect() as connection:
+            return connection.execute(select(func.max(tables.records.c.revision))).scalar() or 0
+
+    def counts(self) -> Counter[str]:
+        """Records by kind, withdrawn ones left out."""
+        query = select(tables.records.c.kind, func.count()).where(tables.records.c.withdrawn == 0)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.group_by(tables.records.c.kind)).all()
+        return Counter({row[0]: row[1] for row in rows})
+
+    def programme_counts(self) -> dict[str, Counter[str]]:
+        """Tagged records by kind and programme, withdrawn ones left out."""
+        r, t = tables.records.c, tables.tags.c
+        query = select(r.kind, t.code, func.count()).join_from(tables.records, tables.tags).where(r.withdrawn == 0)
+        result: dict[str, Counter[str]] = {}
+        with self._engine.connect() as connection:
+            for kind, code, count in connection.execute(query.group_by(r.kind, t.code)):
+                result.setdefault(kind, Counter())[code] = count
+        return result
+
+    def _migrate(self, file: str | None) -> None:
+        if self._version() == SCHEMA_VERSION:
+            return
+        from alembic import command
+        from alembic.config import Config
+        from alembic.util import CommandError
+
+        config = Config()
+        config.set_main_option("script_location", "matcher:migrations")
+        lock = FileLock(f"{file}.migrate.lock") if file else None
+        try:
+            if lock:
+                lock.acquire()
+            with self._engine.connect() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+                connection.commit()
+        except CommandError as error:
+            raise SettingError(f"数据库是由另一版本的程序建立的（{error}）。请升级程序后重试。") from error
+        finally:
+            if lock:
+                lock.release()
+
+    def _version(self) -> str | None:
+        try:
+            with self._engine.connect() as connection:
+                version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+                return version
+        except SQLAlchemyError:
+            return None
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        # IMMEDIATE takes SQLite's write lock at once: two writers wait for each other instead of failing late.
+        options = {"sqlite_begin": "IMMEDIATE"} if self._sqlite else {}
+        with self._engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
+
+    @staticmethod
+    def _next_revision(connection: Connection) -> int:
+        counter = tables.counters
+        advance = update(counter).where(counter.c.name == "revision").values(value=counter.c.value + 1)
+        connection.execute(advance)
+        return int(connection.execute(select(counter.c.value).where(counter.c.name == "revision")).scalar_one())
+
+    @staticmethod
+    def _known(connection: Connection, ids: Sequence[str]) -> dict[str, Any]:
+        known: dict[str, Any] = {}
+        r = tables.records.c
+        for part in _batches(ids):
+            rows = connection.execute(select(r.id, r.content_hash, r.withdrawn, r.source).where(r.id.in_(part)))
+            known |= {row.id: row for row in rows}
+        return known
+
+    @staticmethod
+    def _resolve(connection: Connection, keys: Iterable[str]) -> dict[str, str]:
+        names = tables.institution_names.c
+        found: dict[str, str] = {}
+        for part in _batches(list(keys)):
+            rows = connection.execute(select(names.name_key, names.institution_id).where(names.name_key.in_(part)))
+            found.update((key, id_) for key, id_ in rows)
+        return found
+
+    def _save(self, connection: Connection, fresh: list[dict[str, Any]], changed: list[dict[str, Any]]) -> None:
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        revision = self._next_revision(connection)
+        # One number a record, so that `changes` can be read in pages of any size.
+        rows = fresh + changed
+        for offset, row in enumerate(rows):
+            row.update(revision=revision + offset, updated_at=now, withdrawn=0)
+        counter = tables.counters
+        last = revision + len(rows) - 1
+        connection.execute(update(counter).where(counter.c.name == "revision").values(value=last))
+        if fresh:
+            connection.execute(insert(tables.records), [row | {"created_at": now} for row in fresh])
+        for row in changed:
+            connection.execute(update(tables.records).where(tables.records.c.id == row["id"]).values(row))
+
+    @staticmethod
+    def _save_contacts(connection: Connection, wanted: Mapping[str, str | None]) -> None:
+        keys: dict[str, int] = {}
+        for part in _batches(list(wanted)):
+            query = select(tables.records.c.id, tables.records.c.key).where(tables.records.c.id.in_(part))
+            keys.update((id_, key) for id_, key in connection.execute(query))
+        for batch in _batches(list(keys.values())):
+            connection.execute(delete(tables.contacts).where(tables.contacts.c.key.in_(batch)))
+        rows = [{"key": keys[id_], "contact": contact} for id_, contact in wanted.items() if contact]
+        if rows:
+            connection.execute(insert(tables.contacts), rows)
+
+    def _save_names(self, connection: Connection, institutions: Sequence[Institution]) -> None:
+        """Let every alias lead to its institution, for records written before and after."""
+        for institution in institutions:
+            names = {name_key(name) for name in (institution.title, *institution.aliases)}
+            own = name_key(institution.title)
+            taken = self._resolve(connection, names)
+            for key in names:
+                if key not in taken:
+                    values = {"name_key": key, "institution_id": institution.id}
+                    connection.execute(insert(tables.institution_names).values(values))
+                elif taken[key] == institution_id(key) and key != own:
+                    # Known as an owner under its alias only: from now on the same institution.
+                    self._rename(connection, key, taken[key], institution.id)
+
+    def _rename(self, connection: Connection, key: str, old: str, new: str) -> None:
+        names, records = tables.institution_names, tables.records
+        connection.execute(update(names).where(names.c.name_key == key).values(institution_id=new))
+        owned = select(records.c.key).where(records.c.institution_id == old).order_by(records.c.key)
+        for (record,) in connection.execute(owned).all():
+            change = update(records).where(records.c.key == record)
+            connection.execute(change.values(institution_id=new, revision=self._next_revision(connection)))
+        stub = update(records).where(records.c.id == old, records.c.source == OWNER_SOURCE)
+        connection.execute(stub.values(withdrawn=1, revision=self._next_revision(connection)))
+
+    @staticmethod
+    def _stored(connection: Connection, query: Any) -> list[StoredRecord]:
+        rows = connection.execute(query).all()
+        tags: dict[int, dict[str, float]] = {}
+        for part in _batches([row.key for row in rows]):
+            columns = tables.tags.c
+            for key, code, score in connection.execute(
+                select(columns.key, columns.code, columns.score).where(columns.key.in_(part))
+            ):
+                tags.setdefault(key, {})[code] = score
+        return [_read(row, tags.get(row.key, {})) for row in rows]
+
+
+def _configure_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def connect(dbapi_connection: Any, _: Any) -> None:
+        # The driver must not open transactions by itself, or BEGIN IMMEDIATE comes too late.
+        dbapi_connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=60000"):
+            dbapi_connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), ID_BATCH):
+        yield items[start : start + ID_BATCH]
+
+
+def _owners(records: Iterable[Record]) -> dict[str, Institution]:
+    owners: dict[str, Institution] = {}
+    for record in records:
+        if record.institution and record.kind != "institution":
+            owner = Institution(
+                source=OWNER_SOURCE,
+                source_id=name_key(record.institution)[:200],
+                title=record.institution,
+            )
+            owners[owner.id] = owner
+    return owners
+
+
+def _row(record: Record, contact: str | None, resolved: Mapping[str, str]) -> dict[str, Any]:
+    owner = None
+    if record.institution and record.kind != "institution":
+        owner = resolved.get(name_key(record.institution), institution_id(record.institution))
+    values = asdict(record)
+    return {name: values[name] for name in _RECORD_COLUMNS} | {
+        "id": record.id,
+        "institution_id": owner,
+        "co_institutions": list(record.co_institutions),
+        "declared_programmes": list(record.programmes),
+        "keywords": list(record.keywords),
+        "details": record.details(),
+        "content_hash": hashlib.sha256(f"{record.content_hash}{contact or ''}".encode()).hexdigest(),
+    }
+
+
+def _read(row: Row[Any], tags: Mapping[str, float]) -> StoredRecord:
+    details = {name: tuple(value) if isinstance(value, list) else value for name, value in row.details.items()}
+    visibility: Visibility = row.visibility
+    record = RECORD_TYPES[row.kind](
+        kind=row.kind,
+        source=row.source,
+        source_id=row.source_id,
+        title=row.title,
+        abstract=row.abstract,
+        institution=row.institution,
+        co_institutions=tuple(row.co_institutions),
+        province=row.province,
+        city=row.city,
+        county=row.county,
+        date=row.date,
+        keywords=tuple(row.keywords),
+        programmes=tuple(row.declared_programmes),
+        url=row.url,
+        visibility=visibility,
+        **details,
+    )
+    return StoredRecord(row.key, row.id, record, row.institution_id, row.revision, bool(row.withdrawn), tags)

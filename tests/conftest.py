@@ -1,0 +1,45 @@
+"""What most tests of the engine need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from matcher.embed import Embedder, VectorCache, prepare_default_model
+from matcher.store import Store
+from matcher.text import Tokenizer
+from tests.fakes import FakeEncoder
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.default()
+
+
+@pytest.fixture
+def encoder() -> FakeEncoder:
+    return FakeEncoder()
+
+
+@pytest.fixture
+def embedder(encoder: FakeEncoder, tmp_path: Path) -> Iterator[Embedder]:
+    cache = VectorCache(tmp_path / "vectors.db")
+    yield Embedder(encoder, cache)
+    cache.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(f"sqlite:///{tmp_path / 'matcher.db'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def model_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which the embedded model is unpacked; link or copy its folder `model` into others."""
+    home = tmp_path_factory.mktemp("model-home")
+    prepare_default_model(home)
+    return home

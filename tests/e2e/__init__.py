@@ -1,0 +1,1 @@
+"""The real thing, started as a user starts it."""

@@ -1,0 +1,83 @@
+"""The embedded model: unpacked, trimmed, executed by two libraries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from matcher import e5, sample
+from matcher.embed import OnnxEncoder, prepare_default_model, token_batches
+from matcher.errors import ModelError
+
+# What both libraries may differ by: a few units in the last place of float32, summed over a layer's width.
+CLOSE = 1e-5
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    records = [*sample.records("achievement")[::6], *sample.records("patent")[::6], *sample.records("need")[::6]]
+    odd = ["", "。", "μm 与 ℃、㎡，≥95%", "Fe₃O₄@SiO₂ core–shell α-Al2O3", "ＡＢＣ１２３", "繁體中文的技術需求"]
+    return [*odd, *(f"{record.title}。{record.abstract}" for record in records)]
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> np.ndarray:
+    """Vectors of the whole, untrimmed model, by sentence-transformers."""
+    from sentence_transformers import SentenceTransformer
+
+    folder = tmp_path_factory.mktemp("model") / "whole"
+    e5.write_folder(folder, keep=None)
+    model = SentenceTransformer(str(folder), device="cpu")
+    assert model.tokenizer.vocab_size > 250_000
+    vectors: np.ndarray = model.encode(texts, prompt_name="query", batch_size=8)
+    return vectors
+
+
+def test_the_trimmed_model_is_an_ordinary_folder_and_gives_the_vectors_of_the_whole_one(
+    model_home: Path, texts: list[str], reference: np.ndarray
+) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(prepare_default_model(model_home)), device="cpu")
+    assert model.tokenizer.vocab_size < 110_000
+    assert np.abs(model.encode(texts, prompt_name="query") - reference).max() < CLOSE
+
+
+def test_onnx_runtime_gives_the_vectors_of_sentence_transformers(
+    model_home: Path, texts: list[str], reference: np.ndarray
+) -> None:
+    encoder = OnnxEncoder(prepare_default_model(model_home), "test", threads=2)
+    for side in ("query", "document"):
+        vectors = encoder.encode(texts, side)  # type: ignore[arg-type]
+        assert vectors.dtype == np.float32
+        assert np.abs(vectors - reference).max() < CLOSE
+
+
+def test_a_text_of_twenty_thousand_characters_is_cut_not_refused(model_home: Path) -> None:
+    encoder = OnnxEncoder(prepare_default_model(model_home), "test", threads=2)
+    assert encoder.encode(["银耳" * 10_000], "query").shape == (1, 384)
+
+
+def test_damaged_weights_are_refused_by_their_checksum(tmp_path: Path) -> None:
+    damaged = tmp_path / "weights.bin"
+    damaged.write_bytes(e5.weights_path().read_bytes()[:-1])
+    with pytest.raises(ModelError, match="校验和"):
+        e5.read_weights(damaged)
+
+
+def test_a_half_written_model_folder_is_named_with_its_remedy(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ModelError, match="请删除该目录后重试"):
+        OnnxEncoder(tmp_path, "test", threads=1)
+
+
+def test_batches_hold_every_text_once_and_keep_to_the_budget() -> None:
+    lengths = [5, 900, 3, 40, 41, 512, 1, 40, 2000]
+    batches = list(token_batches(lengths, budget=1024))
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    for batch in batches:
+        longest = max(lengths[i] for i in batch)
+        assert lengths[batch[-1]] == longest
+        assert len(batch) == 1 or len(batch) * longest <= 1024
