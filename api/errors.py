@@ -79,7 +79,7 @@ async def _engine_error(request: Request, error: Exception) -> Response:
 
 
 def field_name(location: Sequence[str | int]) -> str:
-    """pydantic's location as people write it: ``filters.kinds[0]``; the body itself is 请求体."""
+    """A location of pydantic as people write it: ``filters.kinds[0]``; the body itself is 请求体."""
     parts = location[1:] if location[:1] == ("body",) else location
     name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
     return name.lstrip(".") or "请求体"
@@ -91,7 +91,8 @@ def reason(error: Mapping[str, Any]) -> str:
     if kind.startswith(OWN_TYPE):
         return str(error["msg"])
     if kind == "literal_error":
-        return f"不是可用的值；可用的值有 {'、'.join(re.findall(r"'([^']*)'", context['expected']))}"
+        allowed = "、".join(re.findall(r"'([^']*)'", context["expected"]))
+        return f"不是可用的值；可用的值有 {allowed}"
     return REASONS.get(kind, FALLBACK_REASON).format(**context)
 
 

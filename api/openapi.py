@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from api.problems import KINDS, MEDIA_TYPE
-from api.schemas import Problem
+from api.schemas.answered import Problem
 
 TITLE = "科技成果供需匹配"
 DESCRIPTION = """\
@@ -24,6 +24,7 @@ TAGS = [
     {"name": "记录", "description": "查看单条记录"},
     {"name": "运行", "description": "存活、就绪和运行指标"},
 ]
+FRAMEWORK_ERRORS = ("HTTPValidationError", "ValidationError")
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -41,7 +42,17 @@ class DescribedApi(FastAPI):
         if fresh:
             for path in document["paths"].values():
                 for operation in path.values():
-                    for status, response in operation["responses"].items():
-                        if int(status) >= 400:
-                            response["content"] = {MEDIA_TYPE: response["content"]["application/json"]}
+                    _correct(operation["responses"])
+            for name in FRAMEWORK_ERRORS:
+                document["components"]["schemas"].pop(name, None)
         return document
+
+
+def _correct(responses: dict[str, Any]) -> None:
+    for status in [status for status in responses if int(status) >= 400]:
+        schema = responses[status]["content"]["application/json"]
+        # FastAPI adds its own 422 to every route with a parameter; a text in a path is never invalid.
+        if schema["schema"]["$ref"].rpartition("/")[2] in FRAMEWORK_ERRORS:
+            del responses[status]
+        else:
+            responses[status]["content"] = {MEDIA_TYPE: schema}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from fastapi import Response
 from starlette.exceptions import HTTPException
@@ -22,7 +23,9 @@ class ProblemKind:
 
 
 KINDS: Mapping[int, ProblemKind] = {
-    400: ProblemKind("malformed-body", "请求体无法解析", "请求体不是有效的 JSON（须为 UTF-8 编码）。请检查格式后重试。"),
+    400: ProblemKind(
+        "malformed-body", "请求体无法解析", "请求体不是有效的 JSON（须为 UTF-8 编码）。请检查格式后重试。"
+    ),
     404: ProblemKind("not-found", "没有找到", "没有这个地址。可用的接口见 /docs。"),
     405: ProblemKind("method-not-allowed", "请求方法不对", "该地址不支持这种请求方法；支持的方法见 Allow 响应头。"),
     413: ProblemKind("body-too-large", "请求体过大", "请求体超过上限。请精简内容或分批提交。"),
@@ -63,7 +66,7 @@ def problem(
         "title": kind.title,
         "status": status,
         "detail": detail or kind.detail,
-        "instance": path,
+        "instance": quote(path),
     }
     body = json.dumps(content | ({"errors": list(errors)} if errors else {}), ensure_ascii=False)
     # A message may quote half a surrogate pair that the caller sent; UTF-8 has no bytes for it.

@@ -76,7 +76,7 @@ def ingest(
         reports, failed = [], None
         for file in files:
             try:
-                report = matcher.ingest(file, kind, overrides, source)  # type: ignore[arg-type]
+                report = matcher.ingest(file, kind, overrides, source)
             except (UnreadableFile, UnknownColumn) as error:
                 # The files beside it are good: they go in, and the exit code tells.
                 failed = error
@@ -129,11 +129,11 @@ def partners(
     as_json: JsonFlag = False,
 ) -> None:
     """为一条需求推荐合作机构，并列出依据。"""
-    from matcher.views import partner_json
+    from matcher.views import partners_json
 
     query = _query(text, file, title, enterprise, None, None, None, 1, 2)
     with _matcher() as matcher:
-        found = [partner_json(partner, matcher) for partner in matcher.match(query).partners]
+        found = partners_json(matcher.match(query).partners, matcher)
         if as_json:
             _print_json({"partners": found})
         else:
@@ -280,7 +280,7 @@ def export(
     with _matcher() as matcher:
         stream = output.open("w", encoding="utf-8") if output else sys.stdout
         count = 0
-        for stored in matcher.store.records(kind):  # type: ignore[arg-type]
+        for stored in matcher.store.records(kind):
             if stored.record.visibility == "public" and stored.record.source != OWNER_SOURCE:
                 stream.write(json.dumps(record_json(stored), ensure_ascii=False) + "\n")
                 count += 1
@@ -299,7 +299,12 @@ def serve() -> None:
     settings = load_settings()
     _say(f"服务地址：http://{settings.host}:{settings.port} （接口文档：/docs，按 Ctrl-C 停止）")
     uvicorn.run(
-        "api.app:create_app", factory=True, host=settings.host, port=settings.port, log_level="warning", access_log=False
+        "api.app:create_app",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        access_log=False,
     )
 
 

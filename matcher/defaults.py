@@ -77,7 +77,6 @@ def fit(
         [ask_tagged(embedder, tokenizer, tagger, need.title, need.text) for need in judged.needs],
         [ask_tagged(embedder, tokenizer, tagger, "", text) for text in sample.off_topic("train")],
         lambda offers: build_pool(offers, embedder, tokenizer, tagger),
-        tagger.evidence.mean,
         embedder.fingerprint,
         data,
         base,

@@ -16,18 +16,16 @@ from matcher import defaults
 from matcher.embed import Embedder, Progress, VectorCache, load_encoder
 from matcher.errors import Busy, InvalidQuery, NotFound
 from matcher.explain import Explainer, Why
-from matcher.features import Question, ask
-from matcher.frequencies import Statistics
+from matcher.features import ask
 from matcher.index import Filters, IndexDocument, IndexQuery, LocalIndex, LocalWriter, programme_bits
 from matcher.ingest import IngestReport, ingest_file
 from matcher.partners import Partner, suggest
-from matcher.programs import Tag, TaggedText, Tagger, programme_names
+from matcher.programs import Tag, TaggedText, Tagger
 from matcher.rank import LEVELS, Ranker, Scored, fold, fuse
 from matcher.records import (
     KINDS,
     OFFER_KINDS,
     PROGRAMME_CODES,
-    Institution,
     Kind,
     Need,
     Patent,
@@ -35,7 +33,7 @@ from matcher.records import (
     embedded_text,
 )
 from matcher.settings import Settings
-from matcher.store import Store, StoredRecord
+from matcher.store import OWNER_SOURCE, Store, StoredRecord
 from matcher.text import Tokenizer, normalize
 from matcher.values import PROVINCES
 
@@ -47,10 +45,11 @@ DEFAULT_MIN_LEVEL = 2
 # Candidates each engine brings, and how many are compared closely. On the shared judgements' offers put
 # among 4,000 patents more changed no answer's first ten.
 RECALL = 100
-COMPARED = 150
+COMPARED = 120
 # Matches that partners are gathered from, and how many partners are named.
-PARTNER_DEPTH = 50
+PARTNER_DEPTH = 30
 PARTNERS = 5
+PARTNER_LIMIT = 20
 # Records read from the store, embedded and put into the index together.
 CATCH_UP_BATCH = 1000
 # Seconds a command waits for another process that writes the index.
@@ -79,6 +78,7 @@ class MatchQuery:
     provinces: tuple[str, ...] = ()
     limit: int = DEFAULT_LIMIT
     min_level: int = DEFAULT_MIN_LEVEL
+    partners: int = PARTNERS
     asker: str | None = None
     viewer: str = "public"
 
@@ -191,11 +191,14 @@ class Matcher:
             writer.flush(writer.revision)
         return count
 
-    def refresh(self) -> bool:
-        """What a serving process does now and then: index what others left undone, load what is new."""
+    def refresh(self, progress: Progress | None = None) -> bool:
+        """What a serving process does now and then: index what others left undone, load what is new.
+
+        :param progress: is told of embedding; what it raises ends the work between two batches.
+        """
         try:
             # Nobody waits here: if another process is writing, it will finish the work itself.
-            self.catch_up(wait=0)
+            self.catch_up(progress, wait=0)
         except Busy:
             return self.index.refresh()
         return self.index.refresh()
@@ -276,22 +279,31 @@ class Matcher:
         clock.mark("recall")
         statistics = index.statistics()
         scored = [s for s in self.ranker.score(question, documents, statistics) if s.level >= query.min_level]
-        depth = max(PARTNER_DEPTH, 2 * query.limit)
-        entries = fold(scored[:depth], documents)
+        scored = scored[: max(PARTNER_DEPTH, 2 * query.limit)]
         clock.mark("rank")
-        stored = self._fetch([key for entry in entries for key in (entry.key, *entry.variants)], filters)
-        entries = [entry for entry in entries if entry.key in stored]
+        stored = self._fetch([item.key for item in scored], filters)
         clock.mark("fetch")
-        matches = self._matches(entries[: query.limit], stored, question, statistics)
+        owners = {key: one.institution_id for key, one in stored.items()}
+        entries = fold([item for item in scored if item.key in stored], documents, owners)
+        clock.mark("fold")
+        explainer = Explainer(question, statistics)
+        matches = self._matches(entries[: query.limit], stored, explainer)
         partners = self._partners(entries, stored, query)
         clock.mark("explain")
-        terms = Explainer(question, self.tokenizer, statistics).known_terms()
-        return Answer(tags, terms, matches, partners, index.generation, index.count(), clock.steps)
+        return Answer(
+            tags,
+            explainer.known_terms(),
+            matches,
+            partners,
+            index.generation,
+            index.count(filters.visibilities),
+            clock.steps,
+        )
 
     def tag(self, texts: Sequence[str], progress: Progress | None = None) -> list[list[Tag]]:
         """The programmes of each text."""
         texts = [normalize(text) for text in texts]
-        vectors = self.embedder.documents(texts, progress)
+        vectors = self.embedder.documents(texts, progress, keep=False)
         return [
             self.tagger.tag(TaggedText(vector, self.tokenizer.terms(text))) if text else []
             for text, vector in zip(texts, vectors, strict=True)
@@ -302,15 +314,21 @@ class Matcher:
 
         :raises NotFound: if there is none, or none that this viewer may see; the two look the same.
         """
-        stored = self.store.by_id([id_]).get(id_)
-        if stored is None or stored.withdrawn or stored.record.visibility not in VISIBLE_TO[viewer]:
+        stored = self.records([id_], viewer).get(id_)
+        if stored is None:
             raise NotFound(f"没有编号为“{id_[:40]}”的记录，或该记录不对外公开。")
         return stored
 
-    def institution(self, id_: str) -> Institution | None:
-        """The institution's own record, if it has one."""
-        stored = self.store.by_id([id_]).get(id_)
-        return stored.record if stored and isinstance(stored.record, Institution) else None
+    def records(self, ids: Sequence[str], viewer: str = "public") -> dict[str, StoredRecord]:
+        """Records by id; those that there are not, or that this viewer may not see, are left out."""
+        return {
+            id_: stored
+            for id_, stored in self.store.by_id(ids).items()
+            if not stored.withdrawn
+            and stored.record.visibility in VISIBLE_TO[viewer]
+            # Known by name only, perhaps from a need that this viewer may not see.
+            and stored.record.source != OWNER_SOURCE
+        }
 
     def statistics(self) -> dict[str, object]:
         """Counts for people and programs."""
@@ -332,6 +350,8 @@ class Matcher:
     def close(self) -> None:
         """Give files and connections back."""
         self.store.close()
+        if "embedder" in self.__dict__:  # not loaded for the sake of closing it
+            self.embedder.close()
 
     def _fetch(self, keys: Sequence[int], filters: Filters) -> dict[int, StoredRecord]:
         # The store may be a moment ahead of the index: what was withdrawn or hidden since is left out.
@@ -341,14 +361,8 @@ class Matcher:
             if not stored.withdrawn and stored.record.visibility in filters.visibilities
         }
 
-    def _matches(
-        self,
-        entries: Sequence[Scored],
-        stored: Mapping[int, StoredRecord],
-        question: Question,
-        statistics: Statistics,
-    ) -> list[Match]:
-        explainer = Explainer(question, self.tokenizer, statistics)
+    @staticmethod
+    def _matches(entries: Sequence[Scored], stored: Mapping[int, StoredRecord], explainer: Explainer) -> list[Match]:
         matches = []
         for rank, entry in enumerate(entries, 1):
             record = stored[entry.key].record
@@ -366,7 +380,7 @@ class Matcher:
             if stored[entry.key].record.kind in OFFER_KINDS
         ]
         year = datetime.datetime.now(datetime.UTC).year
-        return suggest(offers, query.asker, f"{query.title}\n{query.text}", year, PARTNERS)
+        return suggest(offers, query.asker, f"{query.title}\n{query.text}", year, query.partners)
 
 
 def check_query(query: MatchQuery) -> None:
@@ -384,7 +398,9 @@ def check_query(query: MatchQuery) -> None:
         raise InvalidQuery("limit", f"为 {query.limit}；应在 1 到 {MATCH_LIMIT} 之间")
     if query.min_level not in LEVELS:
         raise InvalidQuery("min_level", f"为 {query.min_level}；应为 1（无相关）、2、3 或 4（强相关）")
-    known = {"kinds": KINDS, "programmes": tuple(programme_names()), "provinces": tuple(PROVINCES.values())}
+    if not 1 <= query.partners <= PARTNER_LIMIT:
+        raise InvalidQuery("partners", f"为 {query.partners}；应在 1 到 {PARTNER_LIMIT} 之间")
+    known = {"kinds": KINDS, "programmes": PROGRAMME_CODES, "provinces": tuple(PROVINCES.values())}
     for name, allowed in known.items():
         for value in getattr(query, name):
             if value not in allowed:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from matcher.features import FEATURE_NAMES, Question, inverse_frequency
-from matcher.frequencies import Statistics
+from matcher.features import FEATURE_NAMES, Question
+from matcher.frequencies import Statistics, inverse_frequency
 from matcher.segments import hash_terms
-from matcher.text import Tokenizer, sentences
+from matcher.text import normalize, sentences
 
 SHOWN_TERMS = 8
+# A word in more than this share of all documents (稳定, 部分, 实际) explains nothing; in a small collection
+# that share is a handful, and says nothing either.
+COMMON_SHARE = 0.05
+COMMON_LEAST = 10
+# ... unless these are few: in a small collection the words of its field are in most documents.
+COMMON_LEAST = 10
 # Characters of a passage: about three lines of a mail.
 PASSAGE_LENGTH = 120
 # Features named in the sentence.
 SPOKEN_FEATURES = 2
+_LATIN = re.compile("[a-z0-9]")
 
 
 @dataclass(frozen=True)
@@ -35,27 +43,35 @@ class Why:
 class Explainer:
     """Explains matches of one question."""
 
-    def __init__(self, question: Question, tokenizer: Tokenizer, statistics: Statistics) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, question: Question, statistics: Statistics) -> None:
         counts = statistics.term_frequencies(hash_terms(question.terms))
         weights = inverse_frequency(counts, statistics.documents)
+        common = max(COMMON_LEAST, COMMON_SHARE * statistics.documents)
         self._weights = {
-            term: float(weight) for term, weight, count in zip(question.terms, weights, counts, strict=True) if count
+            term: float(weight)
+            for term, weight, count in zip(question.terms, weights, counts, strict=True)
+            if 0 < count <= common
         }
 
     def explain(self, title: str, abstract: str, contributions: Mapping[str, float]) -> Why:
-        """Say why this record was matched."""
-        shared = self._shared(f"{title}\n{abstract}")
-        passage = self._passage(title, abstract)
+        """Say why this record was matched.
+
+        A term counts as shared where it stands in the text, letter by letter: that is what a reader checks.
+        """
+        text = normalize(f"{title}\n{abstract}").lower()
+        shared = self._shown(term for term in self._weights if _stands_in(term, text))
+        passage = max(sentences(abstract) or [title], key=self._weight)
+        if len(passage) > PASSAGE_LENGTH:
+            passage = passage[: PASSAGE_LENGTH - 1] + "…"
         return Why(_sentence(shared, contributions), shared, passage, contributions)
 
     def known_terms(self) -> list[str]:
         """The question's terms that the collection knows, the most telling first."""
         return self._shown(self._weights)
 
-    def _shared(self, text: str) -> list[str]:
-        present = set(self._tokenizer.terms(text))
-        return self._shown(term for term in self._weights if term in present)
+    def _weight(self, sentence: str) -> float:
+        text = sentence.lower()
+        return sum(weight for term, weight in self._weights.items() if _stands_in(term, text))
 
     def _shown(self, terms: Iterable[str]) -> list[str]:
         ordered = sorted(terms, key=lambda t: (-self._weights[t], t))
@@ -66,10 +82,14 @@ class Explainer:
                 shown.append(term)
         return sorted(shown, key=ordered.index)[:SHOWN_TERMS]
 
-    def _passage(self, title: str, abstract: str) -> str:
-        candidates = sentences(abstract) or [title]
-        best = max(candidates, key=lambda s: sum(self._weights.get(t, 0.0) for t in set(self._tokenizer.terms(s))))
-        return best if len(best) <= PASSAGE_LENGTH else best[: PASSAGE_LENGTH - 1] + "…"
+
+def _stands_in(term: str, text: str) -> bool:
+    """Whether a text has a term, letter by letter; one with Latin ends must not be part of a longer word."""
+    if term not in text:
+        return False
+    before = "(?<![a-z0-9])" if _LATIN.match(term) else ""
+    after = "(?![a-z0-9])" if _LATIN.match(term[-1]) else ""
+    return not (before or after) or re.search(before + re.escape(term) + after, text) is not None
 
 
 def _sentence(terms: list[str], contributions: Mapping[str, float]) -> str:

@@ -102,8 +102,8 @@ class Index(Protocol):
     def revision(self) -> int:
         """The store's revision up to which the index holds all records."""
 
-    def count(self) -> int:
-        """Documents that can be found."""
+    def count(self, visibilities: Sequence[Visibility] = VISIBILITY_ORDER) -> int:
+        """Documents that can be found by those who may see these."""
 
     def search(self, query: IndexQuery, filters: Filters, limit: int) -> dict[str, Integers]:
         """Engine name to keys, best first, at most `limit` each; filters act inside the search."""
@@ -112,7 +112,10 @@ class Index(Protocol):
         """Arrays of the documents with these keys, in this order; all must exist."""
 
     def statistics(self) -> Statistics:
-        """How common terms are in the whole collection."""
+        """How common terms are among the public documents.
+
+        Hidden ones do not count for anybody: from weights and known terms a caller could tell their words.
+        """
 
     def refresh(self) -> bool:
         """Load the latest generation; whether there was a newer one."""
@@ -153,9 +156,13 @@ class _Snapshot:
         for segment in self.segments:
             self.title.add(np.ascontiguousarray(segment.title))
             self.body.add(np.ascontiguousarray(segment.body))
+        public = self.alive & (self.visibility == VISIBILITY_ORDER.index("public"))
         self.statistics = statistics_of(
-            (segment, self.alive[start : start + len(segment)])
-            for segment, start in zip(self.segments, self.starts, strict=False)
+            (
+                (segment, public[start : start + len(segment)])
+                for segment, start in zip(self.segments, self.starts, strict=False)
+            ),
+            self.dimension,
         )
 
     def _column(self, name: str, dtype: type) -> NDArray[Any]:
@@ -223,9 +230,9 @@ class LocalIndex:
         """See `Index`."""
         return self.snapshot.revision if self.snapshot else 0
 
-    def count(self) -> int:
+    def count(self, visibilities: Sequence[Visibility] = VISIBILITY_ORDER) -> int:
         """See `Index`."""
-        return int(self.snapshot.alive.sum()) if self.snapshot else 0
+        return int(self.snapshot.allowed(Filters(visibilities=tuple(visibilities))).sum()) if self.snapshot else 0
 
     def search(self, query: IndexQuery, filters: Filters, limit: int) -> dict[str, Integers]:
         """See `Index`."""
@@ -256,7 +263,7 @@ class LocalIndex:
 
     def statistics(self) -> Statistics:
         """See `Index`."""
-        return self.snapshot.statistics if self.snapshot else statistics_of([])
+        return self.snapshot.statistics if self.snapshot else statistics_of([], self.dimension)
 
     def refresh(self) -> bool:
         """See `Index`."""
@@ -266,9 +273,11 @@ class LocalIndex:
                 return False
             try:
                 self.snapshot = _Snapshot(self._root, number)
-            except FileNotFoundError as error:
+            except (FileNotFoundError, DamagedIndex) as error:
                 if number != self._current():
-                    continue  # a writer has moved on and cleaned up between the two reads
+                    continue  # a writer has moved on and cleaned up while this one was read
+                if isinstance(error, DamagedIndex):
+                    raise
                 raise DamagedIndex(
                     f"索引文件缺失（{error.filename}）。请运行 matcher reindex 从数据库重建索引。"
                 ) from error
@@ -348,7 +357,7 @@ class LocalWriter:
             dead[rows[rows >= 0]] = True
         if self._added:
             segment = segment_of(list(self._added.values()), self._index.dimension)
-            if base and (len(names) >= MAX_SEGMENTS or dead.mean() > MAX_DEAD_SHARE):
+            if base and (len(names) >= MAX_SEGMENTS or dead.sum() > MAX_DEAD_SHARE * len(dead)):
                 segment = concatenate([base.take(np.flatnonzero(~dead)), segment])
                 names, dead = [], np.empty(0, np.bool_)
             name = str(number)
@@ -361,7 +370,7 @@ class LocalWriter:
             self._publish(number)
             self._index.refresh()
             self._base = self._index.snapshot
-            self._clean(number)
+            self._clean()
         else:
             self._base = _Snapshot(self._root, number)
 
@@ -390,16 +399,17 @@ class LocalWriter:
         part.replace(self._root / "CURRENT")
         _sync(self._root)
 
-    def _clean(self, number: int) -> None:
-        folders = sorted((self._root / "generations").iterdir(), key=lambda path: int(path.name))
-        current = [path for path in folders if int(path.name) <= number]
-        used: set[str] = set()
-        for path in current[-KEPT_GENERATIONS:]:
-            # A folder that a killed writer left half done has no manifest, and nobody reads it.
-            if (path / "manifest.json").exists():
-                used.update(json.loads((path / "manifest.json").read_text("utf-8"))["segments"])
-        for path in current[:-KEPT_GENERATIONS]:
-            shutil.rmtree(path)
+    def _clean(self) -> None:
+        segments: dict[int, list[str]] = {}
+        for path in (self._root / "generations").iterdir():
+            try:
+                segments[int(path.name)] = json.loads((path / "manifest.json").read_text("utf-8"))["segments"]
+            except (OSError, ValueError, KeyError):
+                shutil.rmtree(path)  # half done by a killed writer, or damaged: nobody can read it
+        kept = sorted(segments)[-KEPT_GENERATIONS:]
+        for number in segments.keys() - kept:
+            shutil.rmtree(self._root / "generations" / str(number))
+        used = {name for number in kept for name in segments[number]}
         for path in (self._root / "segments").iterdir():
             if path.name not in used:
                 shutil.rmtree(path)

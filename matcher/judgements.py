@@ -150,7 +150,7 @@ def build_pool(
             )
         )
     segment = segment_of(documents, embedder.dimension)
-    return Pool(segment, statistics_of([(segment, np.ones(len(segment), np.bool_))]))
+    return Pool(segment, statistics_of([(segment, np.ones(len(segment), np.bool_))], embedder.dimension))
 
 
 def ask_tagged(embedder: Embedder, tokenizer: Tokenizer, tagger: Tagger, title: str, text: str) -> Question:

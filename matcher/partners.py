@@ -48,15 +48,17 @@ def suggest(
     :param question: the question's text.
     :param year: the current year.
     """
-    own = name_key(asker) if asker else None
+    own, asked = name_key(asker or ""), name_key(question)
     groups: dict[str, list[tuple[StoredRecord, int, float]]] = {}
+    excluded: set[str] = set()
     for stored, level, score in matches:
         name = stored.record.institution
         if stored.institution_id and name and level in LEVEL_WEIGHT:
-            if name_key(name) == own or name in question:
-                continue
+            # Under one of its names is enough: an institution may have several.
+            if name_key(name) == own or name_key(name) in asked:
+                excluded.add(stored.institution_id)
             groups.setdefault(stored.institution_id, []).append((stored, level, score))
-    partners = [_partner(id_, offers, year) for id_, offers in groups.items()]
+    partners = [_partner(id_, offers, year) for id_, offers in groups.items() if id_ not in excluded]
     return sorted(partners, key=lambda partner: (-partner.score, partner.id))[:limit]
 
 

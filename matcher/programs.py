@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from matcher.embed import Embedder
 from matcher.errors import RankerMismatch
-from matcher.records import PROGRAMME_CODES
+from matcher.records import PROGRAMME_CODES, PROGRAMME_NAMES
 from matcher.segments import Floats
 from matcher.text import Tokenizer, domain_terms
 
@@ -86,15 +86,9 @@ def programmes() -> tuple[Programme, ...]:
         )
         for row in content["programme"]
     ]
-    if tuple(row.code for row in rows) != PROGRAMME_CODES:
-        raise ValueError("corpus/programmes.toml and PROGRAMME_CODES name different programmes")
+    if {row.code: row.name for row in rows} != PROGRAMME_NAMES:
+        raise ValueError("corpus/programmes.toml and matcher.records.PROGRAMME_NAMES differ")
     return tuple(rows)
-
-
-@functools.cache
-def programme_names() -> Mapping[str, str]:
-    """Programme code to Chinese name."""
-    return {programme.code: programme.name for programme in programmes()}
 
 
 class Evidence:

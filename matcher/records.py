@@ -24,15 +24,16 @@ KIND_NAMES: Mapping[Kind, str] = {
     "need": "技术需求",
     "institution": "机构",
 }
-PROGRAMME_CODES = (
-    "agriculture",
-    "food",
-    "biomedicine",
-    "energy_materials",
-    "machinery",
-    "environment",
-    "traditional",
-)
+PROGRAMME_NAMES: Mapping[str, str] = {
+    "agriculture": "现代农业",
+    "food": "食品饮料",
+    "biomedicine": "生物医药（现代中药）",
+    "energy_materials": "新能源新材料",
+    "machinery": "机械制造",
+    "environment": "节能环保",
+    "traditional": "传统优势特色产业改造提升",
+}
+PROGRAMME_CODES = tuple(PROGRAMME_NAMES)
 # 是 and 否 answer the column 是否公开.
 VISIBILITIES: Mapping[str, Visibility] = {
     "public": "public",
@@ -239,12 +240,9 @@ def _deadline(values: Mapping[str, str]) -> str | None:
 
 
 def _programmes(text: str) -> tuple[str, ...]:
-    codes = parse_list(text)
-    for code in codes:
-        if code not in PROGRAMME_CODES:
-            known = "、".join(PROGRAMME_CODES)
-            raise InvalidRecord("专项", f"“{code[:20]}”不是专项代码；可用的代码有 {known}，不属于任何专项时留空")
-    return codes
+    """Codes of the programmes that the source names; other funding schemes' names are none of ours."""
+    named = {name: code for code, name in PROGRAMME_NAMES.items()} | {code: code for code in PROGRAMME_CODES}
+    return tuple(dict.fromkeys(named[item] for item in parse_list(text) if item in named))
 
 
 def _visibility(text: str) -> Visibility:

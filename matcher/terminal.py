@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from matcher.evaluate import Evaluation
-from matcher.programs import Tag, programme_names
-from matcher.records import KIND_NAMES, KINDS, Record
+from matcher.programs import Tag
+from matcher.records import KIND_NAMES, KINDS, PROGRAMME_NAMES, Record
 
 # Where standard output is no terminal, lines are as long as their text.
 WIDE = 10_000
@@ -58,7 +58,9 @@ def print_answer(answer: Mapping[str, Any]) -> None:
         print_partners(answer["partners"])
     console.print()
     index = answer["index"]
-    console.print(Text(f"（索引第 {index['generation']} 代，{index['records']} 条记录，用时 {answer['took_ms']:.0f} 毫秒）"))
+    console.print(
+        Text(f"（索引第 {index['generation']} 代，{index['records']} 条记录，用时 {answer['took_ms']:.0f} 毫秒）")
+    )
 
 
 def print_partners(partners: Sequence[Mapping[str, Any]]) -> None:
@@ -79,7 +81,7 @@ def print_statistics(figures: Mapping[str, Any]) -> None:
     """Show what `Matcher.statistics` counted."""
     table = Table("专项", *(KIND_NAMES[kind] for kind in KINDS if kind != "institution"))
     for code, counts in figures["programmes"].items():
-        table.add_row(programme_names()[code], *(str(counts.get(kind, 0)) for kind in KINDS if kind != "institution"))
+        table.add_row(PROGRAMME_NAMES[code], *(str(counts.get(kind, 0)) for kind in KINDS if kind != "institution"))
     table.add_section()
     table.add_row("合计", *(str(figures["records"][kind]) for kind in KINDS if kind != "institution"))
     console = _console()
@@ -97,12 +99,16 @@ def print_evaluation(results: Mapping[str, Evaluation]) -> None:
     first = next(iter(results.values()))
     table = Table("", "NDCG@10", "95% 区间", *(name for name in first.figures if name not in ("ndcg10", "needs")))
     for name, result in results.items():
-        cells = [f"{value:.4f}" if value is not None else "—" for key, value in result.figures.items() if key != "needs"]
+        cells = [
+            f"{value:.4f}" if value is not None else "—" for key, value in result.figures.items() if key != "needs"
+        ]
         low, high = result.interval
         table.add_row(RANKING_NAMES[name], cells[0], f"{low:.3f}–{high:.3f}", *cells[1:])
     console = _console()
     console.print(table)
-    console.print(Text(f"需求 {first.figures['needs']} 条，其中有三级以上成果的 {len(first.per_need)} 条计入 NDCG 和 MAP。"))
+    console.print(
+        Text(f"需求 {first.figures['needs']} 条，其中有三级以上成果的 {len(first.per_need)} 条计入 NDCG 和 MAP。")
+    )
 
 
 def write_tags(rows: Sequence[tuple[str, Sequence[Tag]]], output: Path | None) -> None:

@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matcher.errors import UntrainableJudgements
-from matcher.features import FEATURES, Question, compare
+from matcher.features import FEATURES, Means, Question, compare
 from matcher.judgements import JudgedNeed, Judgements, Offer, Pool
 from matcher.programs import EVIDENCE, Evidence, TaggedText
 from matcher.rank import THRESHOLD_LEVELS
 from matcher.records import PROGRAMME_CODES
-from matcher.segments import Floats
 
 # Inverse strength of the L2 penalty. The ranker has six features and thousands of pairs: any value from
 # 0.1 to 10 gives the same order. The tagger has hundreds of features and hundreds of records: 1 was best
@@ -55,7 +54,6 @@ def fit_ranker(
     questions: Sequence[Question],
     off_topic: Sequence[Question],
     build: Callable[[Sequence[Offer]], Pool],
-    mean: Floats,
     model: str,
     data: str,
     base: Mapping[str, Any] | None = None,
@@ -70,14 +68,15 @@ def fit_ranker(
     :param data: for the card: which rows.
     """
     forms: dict[str, Any] = dict(base["forms"]) if base else {}
-    full = [offer for offer in judgements.offers if offer.abstract]
-    if full:
-        pairs = ranking_pairs(judgements.needs, questions, build(judgements.offers), off_topic, mean)
-        forms["full"] = _fit(pairs, data)
-    titled = build([Offer(offer.title) for offer in judgements.offers])
-    forms["titled"] = _fit(ranking_pairs(judgements.needs, questions, titled, off_topic, mean), data)
+    pools = {"titled": build([Offer(offer.title) for offer in judgements.offers])}
+    if any(offer.abstract for offer in judgements.offers):
+        pools["full"] = build(judgements.offers)
+    for form, pool in pools.items():
+        means = _means(questions, pool)
+        pairs = ranking_pairs(judgements.needs, questions, pool, off_topic, means)
+        forms[form] = {"means": {name: _numbers(mean) for name, mean in vars(means).items()}} | _fit(pairs, data)
     forms.setdefault("full", forms["titled"])
-    return {"model": model, "features": list(FEATURES), "mean": _numbers(mean), "forms": forms}
+    return {"model": model, "features": list(FEATURES), "forms": forms}
 
 
 def ranking_pairs(
@@ -85,7 +84,7 @@ def ranking_pairs(
     questions: Sequence[Question],
     pool: Pool,
     off_topic: Sequence[Question],
-    mean: Floats,
+    means: Means,
 ) -> TrainingSet:
     """Compare each need with its judged offers and some random ones, and each off-topic text with the offers
     that look nearest to it; what nobody judged counts as unrelated.
@@ -98,13 +97,22 @@ def ranking_pairs(
         others = np.setdiff1d(np.arange(len(pool.documents)), judged)
         drawn = generator.choice(others, min(RANDOM_PAIRS, len(others)), replace=False)
         rows = np.concatenate([judged, drawn]).astype(np.int64)
-        features.append(compare(question, pool.documents.select(rows), pool.statistics, mean))
+        features.append(compare(question, pool.documents.select(rows), pool.statistics, means))
         levels.append(np.concatenate([list(need.levels.values()), np.ones(len(drawn))]).astype(np.int64))
     for question in off_topic:
         rows = np.argsort(-(body @ question.body_vector), kind="stable")[:NEAREST_PAIRS]
-        features.append(compare(question, pool.documents.select(rows), pool.statistics, mean))
+        features.append(compare(question, pool.documents.select(rows), pool.statistics, means))
         levels.append(np.ones(len(rows), np.int64))
     return TrainingSet(np.concatenate(features), np.concatenate(levels))
+
+
+def _means(questions: Sequence[Question], pool: Pool) -> Means:
+    return Means(
+        question_title=np.mean([question.title_vector for question in questions], axis=0),
+        question_body=np.mean([question.body_vector for question in questions], axis=0),
+        document_title=pool.statistics.title_mean,
+        document_body=pool.statistics.body_mean,
+    )
 
 
 def _fit(pairs: TrainingSet, data: str) -> dict[str, Any]:
@@ -117,7 +125,8 @@ def _fit(pairs: TrainingSet, data: str) -> dict[str, Any]:
         reached = pairs.levels >= level
         if reached.all() or not reached.any():
             raise UntrainableJudgements(
-                f"标注中{'没有' if not reached.any() else '只有'}等级不低于 {level} 的成果，无法训练。四个等级都需要有标注。"
+                f"标注中{'没有' if not reached.any() else '只有'}等级不低于 {level} 的成果，无法训练。"
+                "四个等级都需要有标注。"
             )
         regression = LogisticRegression(C=RANKER_C, max_iter=1000).fit(scaled, reached)
         coefficients.append(regression.coef_[0])

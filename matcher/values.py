@@ -15,9 +15,7 @@ _COMPACT_DATE = re.compile(r"(?P<year>(?:19|20)\d{2})(?P<month>\d{2})(?P<day>\d{
 _SEPARATOR = re.compile(r"[;；、,，|\n]+")
 # A comma divides where a Chinese name stands on one side of it; a slash, where on both.
 _HAN = r"\u4e00-\u9fff"
-_NAME_SEPARATOR = re.compile(
-    rf"[;；、，|\n]+|(?<=[{_HAN})）])\s*/\s*(?=[{_HAN}])|(?<=[{_HAN}）])\s*,|,\s*(?=[{_HAN}])"
-)
+_NAME_SEPARATOR = re.compile(rf"[;；、，|\n]+|(?<=[{_HAN})）])\s*/\s*(?=[{_HAN}])|(?<=[{_HAN}）])\s*,|,\s*(?=[{_HAN}])")
 _CITY = re.compile(r"^([\u4e00-\u9fff]{2,8}?(?:市|自治州|地区|盟))")
 _COUNTY = re.compile(r"^([\u4e00-\u9fff]{1,10}?(?:自治县|县|区|市|旗))")
 

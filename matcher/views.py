@@ -5,15 +5,16 @@ Contacts, source rows and visibility have no way in here: every field that leave
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from matcher.engine import Answer, Match, Matcher
-from matcher.errors import NotFound
 from matcher.partners import Partner
-from matcher.programs import Programme, Tag, programme_names
+from matcher.programs import Programme, Tag
 from matcher.rank import LEVEL_NAMES
-from matcher.records import KIND_NAMES, Record
+from matcher.records import KIND_NAMES, PROGRAMME_NAMES, RECORD_TYPES, Institution, Kind, Record
 from matcher.store import StoredRecord
 
 NOTHING_FOUND = "没有找到与该需求相关的成果或专利。可以补充材料、工艺、指标等技术细节后再试。"
@@ -28,7 +29,7 @@ def answer_json(answer: Answer, matcher: Matcher, viewer: str = "public") -> dic
     return {
         "query": {"programmes": [tag_json(tag) for tag in answer.programmes], "terms": list(answer.terms)},
         "matches": [_match(match) for match in answer.matches],
-        "partners": [partner_json(partner, matcher, viewer) for partner in answer.partners],
+        "partners": partners_json(answer.partners, matcher, viewer),
         "message": _message(answer),
         "index": {"generation": answer.generation, "records": answer.records},
         "took_ms": round(sum(answer.steps.values()), 1),
@@ -51,7 +52,7 @@ def record_json(stored: StoredRecord) -> dict[str, Any]:
         "date": record.date,
         "keywords": list(record.keywords),
         "url": record.url,
-        **{name: list(value) if isinstance(value, tuple) else value for name, value in record.details().items()},
+        **{name: _plain(getattr(record, name)) for name in _own_fields(record.kind)},
     }
 
 
@@ -62,7 +63,7 @@ def tag_json(tag: Tag) -> dict[str, Any]:
 
 def record_programmes_json(tags: Mapping[str, float]) -> list[dict[str, Any]]:
     """The programmes that a stored record belongs to, most likely first."""
-    names = programme_names()
+    names = PROGRAMME_NAMES
     ordered = sorted(tags.items(), key=lambda item: (-item[1], item[0]))
     return [{"code": code, "name": names[code], "score": round(score, 4)} for code, score in ordered]
 
@@ -77,20 +78,28 @@ def programme_json(programme: Programme) -> dict[str, Any]:
     }
 
 
-def partner_json(partner: Partner, matcher: Matcher, viewer: str = "public") -> dict[str, Any]:
-    """An institution to talk to, with its evidence.
+def partners_json(partners: Sequence[Partner], matcher: Matcher, viewer: str = "public") -> list[dict[str, Any]]:
+    """Institutions to talk to, each with its evidence.
 
     :param viewer: who reads it, a key of `matcher.engine.VISIBLE_TO`.
     """
-    own = _own_record(partner, matcher, viewer)
-    details = own.details() if own else {}
+    known = matcher.records([partner.id for partner in partners], viewer)
+    return [_partner(partner, known[partner.id].record if partner.id in known else None) for partner in partners]
+
+
+def partner_json(partner: Partner, matcher: Matcher, viewer: str = "public") -> dict[str, Any]:
+    """One institution to talk to; see `partners_json`."""
+    return partners_json([partner], matcher, viewer)[0]
+
+
+def _partner(partner: Partner, own: Record | None) -> dict[str, Any]:
     # Without a record of its own, an institution is where its offers are.
     places = [record for record in (own, *(stored.record for stored in partner.evidence)) if record and record.province]
     return {
         "institution": {
             "id": partner.id,
             "name": partner.name,
-            "type": details.get("type"),
+            "type": own.type if isinstance(own, Institution) else None,
             "province": places[0].province if places else None,
             "city": places[0].city if places else None,
         },
@@ -115,7 +124,8 @@ def _match(match: Match) -> dict[str, Any]:
             "sentence": match.why.sentence,
             "terms": list(match.why.terms),
             "passage": match.why.passage,
-            "features": dict(match.why.features),
+            # A feature that is absent weighs -0.0; adding 0 takes the sign away.
+            "features": {name: part + 0.0 for name, part in match.why.features.items()},
         },
     }
 
@@ -126,11 +136,14 @@ def _owner(stored: StoredRecord) -> dict[str, str] | None:
     return {"id": stored.institution_id, "name": stored.record.institution}
 
 
-def _own_record(partner: Partner, matcher: Matcher, viewer: str) -> Record | None:
-    try:
-        return matcher.record(partner.id, viewer).record
-    except NotFound:
-        return None
+@functools.cache
+def _own_fields(kind: Kind) -> tuple[str, ...]:
+    shared = {field.name for field in fields(Record)}
+    return tuple(field.name for field in fields(RECORD_TYPES[kind]) if field.name not in shared)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _message(answer: Answer) -> str | None:

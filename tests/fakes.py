@@ -10,12 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matcher.embed import Side
-from matcher.features import FEATURES
+from matcher.features import FEATURES, Means
+from matcher.frequencies import Statistics, statistics_of
 from matcher.index import IndexDocument
 from matcher.records import Kind, Visibility, embedded_text
+from matcher.segments import Segment
 from matcher.text import Tokenizer, char_ngrams
 
 DIMENSION = 64
+# The fake encoder's vectors spread around zero as they are.
+MEANS = Means(*[np.zeros(DIMENSION, np.float32)] * 4)
 
 
 class FakeEncoder:
@@ -73,17 +77,22 @@ def index_document(
     )
 
 
-def ranker_weights(dimension: int = DIMENSION) -> dict[str, Any]:
+def statistics(*segments: Segment) -> Statistics:
+    """Statistics of all documents of some segments."""
+    return statistics_of([(segment, np.ones(len(segment), np.bool_)) for segment in segments], DIMENSION)
+
+
+def ranker_weights() -> dict[str, Any]:
     """Weights of a ranker in which every feature speaks for a match, and levels are ever harder to reach."""
     form = {
+        "means": {name: mean.tolist() for name, mean in vars(MEANS).items()},
         "middle": [0.2] * len(FEATURES),
         "spread": [0.2] * len(FEATURES),
         "coefficients": [[0.5] * len(FEATURES)] * 3,
         "intercepts": [0.0, -1.0, -2.0],
     }
     return {
-        "model": f"fake:{dimension}",
+        "model": f"fake:{DIMENSION}",
         "features": list(FEATURES),
-        "mean": [0.0] * dimension,
         "forms": {"full": form, "titled": form},
     }

@@ -258,7 +258,6 @@ def test_a_date_that_was_left_out_is_no_mistake(word: str) -> None:
         ("patent", {"publication_date": "2024年2月30日"}, "公开日", "2024年2月30日"),
         ("need", {"deadline": "2026-99"}, "截止日期", "2026-99"),
         ("achievement", {"province": "加利福尼亚"}, "省份", "加利福尼亚"),
-        ("achievement", {"programmes": "agriculture;farming"}, "专项", "farming"),
         ("need", {"visibility": "也许"}, "公开范围", "也许"),
     ],
 )
@@ -272,7 +271,7 @@ def test_a_value_that_breaks_a_rule_is_refused_by_field_and_reason(
     assert isinstance(error, FieldError) and isinstance(error, MatcherError)
 
 
-@pytest.mark.parametrize("field", ["date", "province", "programmes", "visibility"])
+@pytest.mark.parametrize("field", ["date", "province", "visibility"])
 def test_a_refusal_quotes_no_more_than_is_needed_to_recognise_a_value(field: str) -> None:
     assert len(str(refusal(**{field: "谁" * 5000}))) < 200
 
@@ -280,6 +279,23 @@ def test_a_refusal_quotes_no_more_than_is_needed_to_recognise_a_value(field: str
 def test_a_title_and_a_body_may_be_as_long_as_the_limits() -> None:
     record = parsed(title="长" * TITLE_LIMIT, abstract="文" * ABSTRACT_LIMIT)
     assert (len(record.title), len(record.abstract)) == (TITLE_LIMIT, ABSTRACT_LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("written", "codes"),
+    [
+        ("agriculture;food", ("agriculture", "food")),
+        ("现代农业、食品饮料", ("agriculture", "food")),
+        ("生物医药（现代中药）；machinery", ("biomedicine", "machinery")),
+        ("现代农业；agriculture", ("agriculture",)),
+        # Other schemes' names, which platforms keep in the same column.
+        ("国家重点研发计划；节能环保", ("environment",)),
+        ("天府英才", ()),
+        ("", ()),
+    ],
+)
+def test_the_seven_programmes_are_known_by_code_and_name(written: str, codes: tuple[str, ...]) -> None:
+    assert parsed(programmes=written).programmes == codes
 
 
 def test_a_place_is_put_together_from_its_columns() -> None:

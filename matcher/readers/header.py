@@ -48,10 +48,7 @@ class Header:
         return len(cells) > len(self.names) and any(map(clean_cell, cells[len(self.names) :]))
 
     def _is_repeated(self, values: dict[str, str]) -> bool:
-        for name, cell in zip(self.names, self.cells, strict=True):
-            if cell != clean_name(values.get(name, "")):
-                return False
-        return True
+        return all(cell == clean_name(values.get(name, "")) for name, cell in zip(self.names, self.cells, strict=True))
 
 
 def clean_name(cell: str) -> str:

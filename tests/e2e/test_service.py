@@ -21,14 +21,43 @@ def write(path: Path, rows: list[tuple[str, str, str]]) -> Path:
     return path
 
 
-FIRST = ("低温真空油炸香菇脆片工艺", "采用零下真空与变频离心脱油，含油率低于百分之十八，保持菇形与色泽。", "秦巴食用菌工程中心")
-SECOND = ("井下套管腐蚀在线监测装置", "用电感探针测量套管壁厚损失，分辨率一微米，数据经载波上传井口。", "川东油气装备研究所")
+FIRST = (
+    "低温真空油炸香菇脆片工艺",
+    "采用零下真空与变频离心脱油，含油率低于百分之十八，保持菇形与色泽。",
+    "秦巴食用菌工程中心",
+)
+SECOND = (
+    "井下套管腐蚀在线监测装置",
+    "用电感探针测量套管壁厚损失，分辨率一微米，数据经载波上传井口。",
+    "川东油气装备研究所",
+)
 
 
 def invented(count: int, seed: int) -> list[tuple[str, str, str]]:
     """Rows that differ in every word, so that each must be embedded."""
     draw = random.Random(seed)
-    words = "酶解 发酵 铸造 焊接 催化 吸附 萃取 结晶 烧结 纺丝 涂覆 蒸馏 过滤 研磨 干燥 粉碎 电解 镀膜 注塑 锻压".split()
+    words = [
+        "酶解",
+        "发酵",
+        "铸造",
+        "焊接",
+        "催化",
+        "吸附",
+        "萃取",
+        "结晶",
+        "烧结",
+        "纺丝",
+        "涂覆",
+        "蒸馏",
+        "过滤",
+        "研磨",
+        "干燥",
+        "粉碎",
+        "电解",
+        "镀膜",
+        "注塑",
+        "锻压",
+    ]
     rows = []
     for number in range(count):
         chosen = draw.sample(words, 6)

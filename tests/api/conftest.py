@@ -1,0 +1,50 @@
+"""One installation with a dozen invented records, and the application over it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.app import create_app
+from matcher.engine import Matcher
+from matcher.records import Kind
+from matcher.settings import Settings
+from tests.api.support import HIDDEN_OFFER, RECORDS, ready
+
+
+def ingest(matcher: Matcher, folder: Path, kind: Kind, rows: list[Mapping[str, Any]], source: str) -> None:
+    path = folder / f"{source}.jsonl"
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    report = matcher.ingest(path, kind, source=source)
+    assert report.counts["rejected"] == 0, report.rejects_file
+
+
+@pytest.fixture(scope="session")
+def settings(model_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    home = tmp_path_factory.mktemp("api-home")
+    (home / "model").symlink_to(model_home / "model")
+    return Settings(home=home, refresh_seconds=0.05, max_body_bytes=200_000)
+
+
+@pytest.fixture(scope="session")
+def matcher(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matcher]:
+    opened = Matcher(settings)
+    folder = tmp_path_factory.mktemp("files")
+    for kind, rows in RECORDS.items():
+        ingest(opened, folder, kind, rows, f"样例{kind}")
+    opened.store.upsert([(HIDDEN_OFFER, None)])
+    opened.catch_up()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def client(matcher: Matcher) -> Iterator[TestClient]:
+    with TestClient(create_app(matcher=matcher)) as opened:
+        ready(opened)
+        yield opened

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from pydantic import BaseModel
+
+from api.schemas import answered, asked
+
+ROUTES = {
+    ("post", "/v1/match"),
+    ("post", "/v1/partners"),
+    ("post", "/v1/tag"),
+    ("get", "/v1/programmes"),
+    ("get", "/v1/records/{id}"),
+    ("get", "/healthz"),
+    ("get", "/readyz"),
+    ("get", "/metrics"),
+}
+
+
+def models() -> list[type[BaseModel]]:
+    found = [value for module in (asked, answered) for value in vars(module).values() if isinstance(value, type)]
+    return [model for model in found if issubclass(model, BaseModel) and model.model_config.get("json_schema_extra")]
+
+
+def chinese(text: str) -> bool:
+    return any("\u4e00" <= character <= "\u9fff" for character in text)
+
+
+@pytest.fixture(scope="module")
+def document(client: TestClient) -> dict[str, Any]:
+    described: dict[str, Any] = client.get("/openapi.json").json()
+    return described
+
+
+def test_every_route_is_described_in_chinese(document: dict[str, Any]) -> None:
+    operations = {(method, path): op for path, own in document["paths"].items() for method, op in own.items()}
+    assert operations.keys() == ROUTES
+    for operation in operations.values():
+        assert chinese(operation["summary"])
+        assert chinese(operation["description"])
+        assert operation["tags"]
+        assert all(chinese(response["description"]) for response in operation["responses"].values())
+    assert chinese(document["info"]["title"])
+    assert chinese(document["info"]["description"])
+    used = {tag for operation in operations.values() for tag in operation["tags"]}
+    assert used == {tag["name"] for tag in document["tags"]}
+
+
+def test_every_model_is_described_in_chinese_with_an_example(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for name, schema in schemas.items():
+        assert schema["examples"], name
+        assert chinese(schema["description"]), name
+        assert schema["additionalProperties"] is False, name
+        for field, own in schema["properties"].items():
+            # Where a field is described as its model is, the reference alone is left.
+            assert "$ref" in own or chinese(own["description"]), f"{name}.{field}"
+
+
+def test_every_error_is_documented_as_a_problem(document: dict[str, Any]) -> None:
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for path, own in document["paths"].items():
+        for operation in own.values():
+            errors = {status: response for status, response in operation["responses"].items() if int(status) >= 400}
+            assert all(response["content"] == problem for response in errors.values())
+            if "requestBody" in operation:
+                assert set(errors) == {"400", "413", "415", "422", "500", "503"}, path
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def test_the_description_lists_what_filters_allow(document: dict[str, Any]) -> None:
+    fields = document["components"]["schemas"]["FiltersIn"]["properties"]
+    for name, value in (("kinds", "patent"), ("programmes", "biomedicine"), ("provinces", "四川省")):
+        assert value in str(fields[name])
+
+
+def test_the_description_is_the_same_when_asked_twice(client: TestClient, document: dict[str, Any]) -> None:
+    assert client.get("/openapi.json").json() == document
+
+
+@pytest.mark.parametrize("model", models(), ids=lambda model: model.__name__)
+def test_every_example_is_valid(model: type[BaseModel]) -> None:
+    extra: Any = model.model_config["json_schema_extra"]
+    for example in extra["examples"]:
+        assert model.model_validate(example).model_dump(exclude_unset=True) == example
+
+
+@pytest.mark.parametrize(
+    ("path", "model"), [("match", asked.MatchIn), ("partners", asked.PartnersIn), ("tag", asked.TagIn)]
+)
+def test_the_example_of_a_request_can_be_sent(client: TestClient, path: str, model: type[BaseModel]) -> None:
+    extra: Any = model.model_config["json_schema_extra"]
+    assert client.post(f"/v1/{path}", json=extra["examples"][0]).status_code == 200
+
+
+def test_the_page_of_the_description_opens(client: TestClient) -> None:
+    assert client.get("/docs").status_code == 200
