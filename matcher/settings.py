@@ -17,7 +17,7 @@ DEFAULT_MODEL = "default"
 class Settings(BaseSettings):
     """What one installation may choose; the README's table of settings is tested against these fields."""
 
-    model_config = SettingsConfigDict(env_prefix="MATCHER_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="MATCHER_", env_ignore_empty=True, frozen=True)
 
     home: Path = Field(Path("var"), description="数据目录：数据库、模型、索引都在其中")
     database_url: str | None = Field(None, description="数据库地址（SQLAlchemy 格式）；缺省为数据目录中的 SQLite")

@@ -66,11 +66,11 @@ _NO_PROVINCES = ("海南藏族", "河南蒙古族")
 def parse_date(text: str) -> str | None:
     """A date as ISO text, as precise as it was written: ``2024``, ``2024-03`` or ``2024-03-05``.
 
-    Reads 2024年3月5日, 2024.3.5, 2024/3/5, 2024-03, 20240305, 202403, 2024年, 2024 and ISO times.
+    Reads 2024年3月5日, 2024.3.5, 2024/3/5, 2024-03, 20240305, 202403, 2024年, 2024年底, 2024 and ISO times.
 
     :returns: None if the text is no date, or none that exists.
     """
-    text = unicodedata.normalize("NFKC", text).strip()
+    text = unicodedata.normalize("NFKC", text).strip().replace("年底", "年12月").replace("月底", "月")
     found = _COMPACT_DATE.fullmatch(text) or _DATE.fullmatch(text)
     if not found:
         return None

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from matcher import index as index_module
@@ -318,10 +318,20 @@ def test_an_unknown_term_stands_in_no_document(index: LocalIndex) -> None:
     assert index.statistics().term_frequencies(hash_terms(["银耳", "石墨", "quux"])).tolist() == [1, 1, 0]
 
 
+def test_what_the_public_may_not_see_leaves_no_trace_in_the_statistics(index: LocalIndex) -> None:
+    secret = [mushroom(2, visibility="private"), mushroom(3, visibility="intermediaries")]
+    write(index, [index_document(1, "石墨"), *secret])
+    counted, alone = index.statistics(), statistics(segment_of([index_document(1, "石墨")], DIMENSION))
+    assert counted.documents == 1
+    assert np.array_equal(counted.term_counts, alone.term_counts)
+    assert np.array_equal(counted.title_mean, alone.title_mean)
+
+
 def check_against_model(index: LocalIndex, model: dict[int, IndexDocument]) -> None:
     assert index.count() == len(model)
     assert keys_of(index) == set(model)
-    counted, recount = index.statistics(), statistics(segment_of(list(model.values()), DIMENSION))
+    public = [document for document in model.values() if document.visibility == "public"]
+    counted, recount = index.statistics(), statistics(segment_of(public, DIMENSION))
     assert (counted.documents, counted.length) == (recount.documents, pytest.approx(recount.length))
     assert np.array_equal(counted.term_counts, recount.term_counts)
     assert np.array_equal(counted.gram_weights, recount.gram_weights)
@@ -353,7 +363,7 @@ STEPS = st.lists(
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @given(steps=STEPS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_an_index_is_what_a_dictionary_would_be(
     backend: str, steps: list[tuple[list[IndexDocument | int], bool]]
 ) -> None:
@@ -400,6 +410,16 @@ def test_rebuilding_serves_the_old_until_the_new_is_complete(open_index: Opener)
 # ================================================================ the local index on its disk
 
 
+@pytest.fixture
+def open_local(tmp_path: Path) -> Opener:
+    def opened() -> LocalIndex:
+        index = BACKENDS["local"](tmp_path / "index")
+        index.refresh()
+        return index
+
+    return opened
+
+
 def home(tmp_path: Path) -> Path:
     (folder,) = (tmp_path / "index").iterdir()
     return folder
@@ -422,8 +442,8 @@ def check_tidy(folder: Path) -> None:
     assert names(folder / "segments") == used
 
 
-def test_many_small_flushes_are_merged(tmp_path: Path, open_index: Opener) -> None:
-    index = open_index()
+def test_many_small_flushes_are_merged(tmp_path: Path, open_local: Opener) -> None:
+    index = open_local()
     for key in range(3 * MAX_SEGMENTS):
         write(index, [mushroom(key)], revision=key + 1)
         assert index.snapshot
@@ -432,7 +452,8 @@ def test_many_small_flushes_are_merged(tmp_path: Path, open_index: Opener) -> No
     assert keys_of(index) == set(range(3 * MAX_SEGMENTS))
 
 
-def test_what_is_dead_is_thrown_away_in_the_end(index: LocalIndex) -> None:
+def test_what_is_dead_is_thrown_away_in_the_end(open_local: Opener) -> None:
+    index = open_local()
     write(index, [mushroom(key) for key in range(20)])
     write(index, deleted=range(15), revision=2)
     assert index.snapshot
@@ -450,12 +471,12 @@ def test_each_model_has_an_index_of_its_own(tmp_path: Path) -> None:
     assert len(names(tmp_path)) == 2
 
 
-def test_readers_and_a_writer_work_at_the_same_time(open_index: Opener) -> None:
+def test_readers_and_a_writer_work_at_the_same_time(open_local: Opener) -> None:
     # Revision r holds exactly the keys 0 to r - 1: a reader that sees anything else saw half a change.
     last = 12
 
     def read() -> int:
-        reading = open_index()
+        reading = open_local()
         while reading.revision < last:
             reading.refresh()
             assert keys_of(reading) == set(range(reading.revision))
@@ -463,16 +484,16 @@ def test_readers_and_a_writer_work_at_the_same_time(open_index: Opener) -> None:
 
     with ThreadPoolExecutor(2) as pool:
         readers = [pool.submit(read) for _ in range(2)]
-        index = open_index()
+        index = open_local()
         for revision in range(1, last + 1):
             write(index, [mushroom(revision - 1)], revision=revision)
         assert [reader.result(60) for reader in readers] == [last, last]
 
 
 def test_a_reader_overtaken_while_it_loads_a_generation_loads_the_next(
-    open_index: Opener, monkeypatch: pytest.MonkeyPatch
+    open_local: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    index, reading = open_index(), open_index()
+    index, reading = open_local(), open_local()
     write(index, [mushroom(1)])
     real, overtaken = index_module.LexicalReader, []
 
@@ -514,9 +535,9 @@ def current_files(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_file_is_told_with_what_to_do_about_it(tmp_path: Path, open_index: Opener, damage: str) -> None:
-    write(open_index(), [mushroom(1), mushroom(2)])
-    write(open_index(), [mushroom(3)], revision=2)
+def test_a_damaged_file_is_told_with_what_to_do_about_it(tmp_path: Path, open_local: Opener, damage: str) -> None:
+    write(open_local(), [mushroom(1), mushroom(2)])
+    write(open_local(), [mushroom(3)], revision=2)
     files = [path.relative_to(home(tmp_path)) for path in current_files(home(tmp_path))]
     assert {"manifest.json", "dead.npy", "meta.json", "keys.npy", "title.npy"} <= {path.name for path in files}
     whole = tmp_path / "whole"
@@ -526,23 +547,23 @@ def test_a_damaged_file_is_told_with_what_to_do_about_it(tmp_path: Path, open_in
         shutil.copytree(whole, tmp_path / "index")
         DAMAGES[damage](home(tmp_path) / path)
         with pytest.raises(DamagedIndex, match=r"索引文件已?(损坏|缺失).*matcher reindex"):
-            open_index()
+            open_local()
 
 
 @pytest.mark.parametrize("content", ["", "第三代", "7"])
-def test_a_damaged_pointer_is_told_with_what_to_do_about_it(tmp_path: Path, open_index: Opener, content: str) -> None:
-    write(open_index(), [mushroom(1)])
+def test_a_damaged_pointer_is_told_with_what_to_do_about_it(tmp_path: Path, open_local: Opener, content: str) -> None:
+    write(open_local(), [mushroom(1)])
     (home(tmp_path) / "CURRENT").write_text(content, encoding="utf-8")
     with pytest.raises(DamagedIndex, match="matcher reindex"):
-        open_index()
+        open_local()
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "dead.npy", "lexical/meta.json"])
 @pytest.mark.parametrize("damage", ["deleted", "truncated"])
 def test_a_damaged_index_cannot_be_written_to_but_can_be_rebuilt(
-    tmp_path: Path, open_index: Opener, name: str, damage: str
+    tmp_path: Path, open_local: Opener, name: str, damage: str
 ) -> None:
-    write(open_index(), [mushroom(1)])
+    write(open_local(), [mushroom(1)])
     folder = home(tmp_path)
     DAMAGES[damage](folder / "generations" / (folder / "CURRENT").read_text() / name)
     index = BACKENDS["local"](tmp_path / "index")
@@ -551,15 +572,15 @@ def test_a_damaged_index_cannot_be_written_to_but_can_be_rebuilt(
     with index.writer(1, rebuild=True) as writer:
         writer.upsert([mushroom(5)])
         writer.flush(9)
-    assert (index.revision, keys_of(index), keys_of(open_index())) == (9, {5}, {5})
+    assert (index.revision, keys_of(index), keys_of(open_local())) == (9, {5}, {5})
     write(index, [mushroom(6)], revision=10)
-    assert keys_of(open_index()) == {5, 6}
+    assert keys_of(open_local()) == {5, 6}
 
 
-def test_a_reader_serves_on_when_the_next_generation_is_damaged(tmp_path: Path, open_index: Opener) -> None:
-    write(open_index(), [mushroom(1)])
-    reading = open_index()
-    write(open_index(), [mushroom(2)], revision=2)
+def test_a_reader_serves_on_when_the_next_generation_is_damaged(tmp_path: Path, open_local: Opener) -> None:
+    write(open_local(), [mushroom(1)])
+    reading = open_local()
+    write(open_local(), [mushroom(2)], revision=2)
     folder = home(tmp_path)
     DAMAGES["truncated"](folder / "generations" / (folder / "CURRENT").read_text() / "manifest.json")
     for _ in range(2):
@@ -650,20 +671,20 @@ def child(script: str, *arguments: str) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_writer_killed_at_a_moment_leaves_the_last_good_generation(
-    tmp_path: Path, open_index: Opener, moment: str
+    tmp_path: Path, open_local: Opener, moment: str
 ) -> None:
-    write(open_index(), [mushroom(1)])
+    write(open_local(), [mushroom(1)])
     victim = child(VICTIM, str(tmp_path / "index"), moment)
     victim.communicate(timeout=60)
     assert victim.returncode == -signal.SIGKILL
-    left = open_index()
+    left = open_local()
     assert left.revision == MOMENTS[moment]
     assert keys_of(left) == KEYS_AT[left.revision]
     # The next one is not kept waiting by the dead one's lock, and tidies up after it.
     started = time.monotonic()
     write(left, [mushroom(9)], revision=4)
     assert time.monotonic() - started < 5
-    assert keys_of(open_index()) == KEYS_AT[MOMENTS[moment]] | {9}
+    assert keys_of(open_local()) == KEYS_AT[MOMENTS[moment]] | {9}
     check_tidy(home(tmp_path))
 
 
@@ -700,7 +721,7 @@ def tireless(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
 
 
 def test_a_writer_killed_at_any_moment_loses_nothing_acknowledged(
-    tmp_path: Path, open_index: Opener, tireless: Callable[[], subprocess.Popen[str]]
+    tmp_path: Path, open_local: Opener, tireless: Callable[[], subprocess.Popen[str]]
 ) -> None:
     acknowledged = 0
     for _ in range(3):
@@ -712,10 +733,10 @@ def test_a_writer_killed_at_any_moment_loses_nothing_acknowledged(
         os.kill(victim.pid, signal.SIGKILL)
         rest, _ = victim.communicate(timeout=60)
         acknowledged = max([acknowledged, *(int(line) for line in rest.split("\n")[:-1])])
-        left = open_index()
+        left = open_local()
         assert acknowledged <= left.revision <= acknowledged + 1
         assert keys_of(left) == set(range(max(1, left.revision - 2), left.revision + 1))
-    write(open_index(), [mushroom(acknowledged + 5)], revision=acknowledged + 5)
+    write(open_local(), [mushroom(acknowledged + 5)], revision=acknowledged + 5)
     check_tidy(home(tmp_path))
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -250,11 +251,16 @@ def test_long_texts_under_one_title_are_not_one_family_for_their_length() -> Non
     assert [item.variants for item in fold(scored(0, 1, 2), segment, {})] == [(), (), ()]
 
 
-def test_one_owner_s_inventions_under_one_title_are_one_entry() -> None:
-    segment = documents(PUBLISHED, SIMILAR, SILVER)
-    assert [item.variants for item in fold(scored(0, 1, 2), segment, dict.fromkeys(range(3), "org-a"))] == [(1,), ()]
-    for owners in ({0: "org-a", 1: "org-b"}, {0: "org-a"}, {0: None, 1: None}):
-        assert [item.variants for item in fold(scored(0, 1, 2), segment, owners)] == [(), (), ()]
+def test_one_owner_s_inventions_that_differ_in_a_word_are_one_entry() -> None:
+    apart = documents(PUBLISHED, SIMILAR, SILVER)
+    near = replace(apart, title=apart.title[[0, 0, 2]], body=apart.body[[0, 0, 2]])
+    same = dict.fromkeys(range(3), "org-a")
+    assert [item.variants for item in fold(scored(0, 1, 2), near, same)] == [(1,), ()]
+    # Others' are not, nor those whose owner is unknown, nor those that only share a title.
+    for owners in ({0: "org-a", 1: "org-b"}, {0: "org-a"}, {0: None, 1: None}, {}):
+        assert [item.variants for item in fold(scored(0, 1, 2), near, owners)] == [(), (), ()]
+    titled = replace(apart, title=apart.title[[0, 0, 2]])
+    assert [item.variants for item in fold(scored(0, 1, 2), titled, same)] == [(), (), ()]
 
 
 def test_folding_keeps_the_order_and_loses_nobody() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from matcher.frequencies import BUCKETS, TITLE_WEIGHT, count, inverse_frequency, statistics_of, weighted_counts
@@ -30,7 +30,7 @@ def rows(*numbers: int) -> np.ndarray:
 
 
 @given(st.lists(st.lists(st.integers(0, 2**32 - 1), max_size=4), min_size=1, max_size=6), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_lists_of_any_length_are_taken_in_any_order_and_repeatedly(lists: list[list[int]], data: st.DataObject) -> None:
     wanted = data.draw(st.lists(st.integers(0, len(lists) - 1), max_size=8))
     offsets = np.cumsum([0, *map(len, lists)]).astype(np.int64)
@@ -43,7 +43,7 @@ def test_lists_of_any_length_are_taken_in_any_order_and_repeatedly(lists: list[l
 
 
 @given(SEGMENTS, st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_selecting_documents_gives_each_with_all_that_is_its_own(segment: Segment, data: st.DataObject) -> None:
     wanted = data.draw(st.lists(st.integers(0, len(segment) - 1), max_size=8)) if len(segment) else []
     selected = segment.select(rows(*wanted))
@@ -53,7 +53,7 @@ def test_selecting_documents_gives_each_with_all_that_is_its_own(segment: Segmen
 
 
 @given(SEGMENTS, st.integers(0, 99))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_shuffling_and_putting_back_changes_nothing(segment: Segment, seed: int) -> None:
     order = np.arange(len(segment))
     np.random.default_rng(seed).shuffle(order)
@@ -61,7 +61,7 @@ def test_shuffling_and_putting_back_changes_nothing(segment: Segment, seed: int)
 
 
 @given(st.lists(SEGMENTS, min_size=1, max_size=4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_segments_put_together_can_be_taken_apart_again(parts: list[Segment]) -> None:
     whole = concatenate(parts)
     assert len(whole) == sum(map(len, parts))
@@ -72,7 +72,7 @@ def test_segments_put_together_can_be_taken_apart_again(parts: list[Segment]) ->
 
 
 @given(SEGMENTS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_segment_is_read_from_its_folder_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, segment: Segment
 ) -> None:
@@ -124,7 +124,7 @@ def test_half_a_character_can_be_hashed() -> None:
 
 
 @given(st.lists(SEGMENTS, max_size=3))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_statistics_do_not_depend_on_how_documents_are_divided_into_segments(parts: list[Segment]) -> None:
     apart = statistics(*parts)
     together = statistics(concatenate(parts)) if parts else statistics()

@@ -71,7 +71,7 @@ def test_it_is_alive_at_once_and_ready_when_everything_is_loaded(
         state = client.get("/readyz").json()
         assert state == {
             "status": "ready",
-            "index": {"generation": matcher.index.generation, "records": matcher.index.count()},
+            "index": {"generation": matcher.index.generation, "records": matcher.index.count(("public",))},
         }
         assert figure(client, "matcher_ready") == 1
 
@@ -164,7 +164,7 @@ def test_metrics_count_requests_by_route_and_time_every_step(client: TestClient,
         assert figure(client, "matcher_match_step_seconds_count", step=step) > 0
     assert figure(client, "matcher_request_seconds_count", route="/v1/match") > 0
     assert figure(client, "matcher_index_generation") == matcher.index.generation
-    assert figure(client, "matcher_index_records") == matcher.index.count()
+    assert figure(client, "matcher_index_records") == matcher.index.count(("public",))
     assert figure(client, "process_resident_memory_bytes") > 0
 
 
