@@ -6,7 +6,7 @@ JUDGEMENTS ?= ../shared/data/needs
 export MATCHER_HOME ?= $(CURDIR)/var
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format weights constraints clean
+.PHONY: help run test lint format bench weights constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -26,6 +26,9 @@ lint: $(VENV)/.dev ## ruff and mypy, as CI runs them
 format: $(VENV)/.dev ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## measure speed and memory (TEXTS=FILE.jsonl for texts of your own)
+	$(BIN)/python bench/speed.py $(if $(TEXTS),--texts $(TEXTS))
 
 weights: $(VENV)/.run ## fit the shipped ranker and tagger anew (needs the judgements in JUDGEMENTS)
 	rm -rf matcher/weights/*.json var/weights

@@ -223,6 +223,7 @@ class Matcher:
         both = [title for title, _ in texts] + [embedded_text(*text) for text in texts]
         vectors = self.embedder.documents(both, progress)
         titles, bodies = vectors[: len(texts)], vectors[len(texts) :]
+        homes = self._homes(records)
         documents, tags = [], {}
         for i, (stored, (title, abstract)) in enumerate(zip(records, texts, strict=True)):
             title_terms, body_terms = self.tokenizer.terms(title), self.tokenizer.terms(abstract)
@@ -232,7 +233,7 @@ class Matcher:
                     key=stored.key,
                     kind=stored.record.kind,
                     programmes=tuple(tags[stored.key]),
-                    province=stored.record.province,
+                    province=stored.record.province or homes.get(stored.institution_id or ""),
                     visibility=stored.record.visibility,
                     title_vector=titles[i],
                     body_vector=bodies[i],
@@ -244,6 +245,11 @@ class Matcher:
             )
         self.store.save_tags(tags)
         return documents
+
+    def _homes(self, records: Sequence[StoredRecord]) -> dict[str, str | None]:
+        """Owner's id to province: a patent has no place of its own, and is found by its owner's."""
+        owners = {s.institution_id for s in records if s.institution_id and not s.record.province}
+        return {id_: owner.record.province for id_, owner in self.store.by_id(sorted(owners)).items()}
 
     def _tags(self, stored: StoredRecord, vector: np.ndarray, terms: Sequence[str]) -> dict[str, float]:
         record = stored.record

@@ -17,6 +17,8 @@ YEARLY_LOSS = 0.06
 OLDEST_WEIGHT = 0.5
 # An offer without a date counts as one of about five years ago.
 UNDATED_WEIGHT = 0.7
+# Below this an institution has one weak match and nothing else: no reason to telephone.
+LEAST_SCORE = 0.05
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ def suggest(
                 excluded.add(stored.institution_id)
             groups.setdefault(stored.institution_id, []).append((stored, level, score))
     partners = [_partner(id_, offers, year) for id_, offers in groups.items() if id_ not in excluded]
-    return sorted(partners, key=lambda partner: (-partner.score, partner.id))[:limit]
+    worth_a_call = [partner for partner in partners if partner.score >= LEAST_SCORE]
+    return sorted(worth_a_call, key=lambda partner: (-partner.score, partner.id))[:limit]
 
 
 def _partner(id_: str, offers: list[tuple[StoredRecord, int, float]], year: int) -> Partner:
