@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from anyio import to_thread
 from fastapi import FastAPI
 
-from api import errors
+from api import docs, errors
 from api.limits import BodyLimit, RequestEnvelope, log_access_somewhere
 from api.openapi import DESCRIPTION, TAGS, TITLE, DescribedApi
 from api.routes import health, match, partners, programmes, records, tag
@@ -42,12 +42,14 @@ def create_app(settings: Settings | None = None, matcher: Matcher | None = None)
         description=DESCRIPTION,
         version=_version(),
         openapi_tags=TAGS,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
     )
     app.state.service = service
     errors.install(app)
+    docs.install(app)
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(RequestEnvelope, observe=service.metrics.request)

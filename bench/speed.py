@@ -47,9 +47,8 @@ def main() -> None:
         start = time.perf_counter()
         subprocess.run([*COMMAND, "ingest", str(table), "--kind", "patent"], env=environment, check=True)
         ours = time.perf_counter() - start
-        print(
-            f"{len(rows)} records: encode {len(rows) / peer:.1f}/s, ingest {len(rows) / ours:.1f}/s ({peer / ours:.2f}x)"
-        )
+        rates = f"encode {len(rows) / peer:.1f}/s, ingest {len(rows) / ours:.1f}/s ({peer / ours:.2f}x)"
+        print(f"{len(rows)} records: {rates}")
         match_steps(home)
         print(f"resident memory of the serving process: {serving_memory(environment) / 1e6:.0f} MB")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -98,3 +99,12 @@ def test_the_example_of_a_request_can_be_sent(client: TestClient, path: str, mod
 
 def test_the_page_of_the_description_opens(client: TestClient) -> None:
     assert client.get("/docs").status_code == 200
+
+
+def test_the_documentation_page_and_all_its_files_come_from_this_machine(client: TestClient) -> None:
+    page = client.get("/docs")
+    assert page.status_code == 200
+    assert "https://" not in page.text
+    files = re.findall(r"/docs-assets/[\w.-]+", page.text)
+    assert files
+    assert [client.get(file).status_code for file in files] == [200] * len(files)
