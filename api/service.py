@@ -20,6 +20,8 @@ WARMING = MatchQuery(text="银耳烘干节能", limit=1)
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
+# An ingesting process begins to index within this time, its model loaded; after it, it was killed.
+GRACE_SECONDS = 10.0
 
 
 class _Stopped(Exception):
@@ -83,7 +85,7 @@ class Service:
         while not self._stopping.is_set():
             try:
                 if self.ready:
-                    self.matcher.refresh(self._stop_early)
+                    self.matcher.refresh(self._stop_early, GRACE_SECONDS)
                 else:
                     self.matcher.match(WARMING)
                     self._ready.set()

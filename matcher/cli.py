@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matcher.errors import MatcherError, UnknownColumn, UnreadableFile
+from matcher.errors import Busy, MatcherError, UnknownColumn, UnreadableFile
 
 if TYPE_CHECKING:
     from matcher.engine import Matcher, MatchQuery
@@ -343,8 +343,11 @@ def _matcher() -> Iterator[Matcher]:
 def _catch_up(matcher: Matcher) -> None:
     from matcher.progress import shown
 
-    with shown("建立索引") as progress:
-        matcher.catch_up(progress)
+    try:
+        with shown("建立索引") as progress:
+            matcher.catch_up(progress)
+    except Busy:
+        _say("记录已全部入库。另一个进程正在建立索引，完成后即可检索到。")
 
 
 def _query(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import threading
 import time
@@ -120,6 +121,7 @@ class Matcher:
         self.settings = settings
         self.store = Store(settings.store_url)
         self._loading = threading.RLock()
+        self._behind_since: float | None = None
 
     # ------------------------------------------------------------ parts
 
@@ -191,17 +193,26 @@ class Matcher:
             writer.flush(writer.revision)
         return count
 
-    def refresh(self, progress: Progress | None = None) -> bool:
-        """What a serving process does now and then: index what others left undone, load what is new.
+    def refresh(self, progress: Progress | None = None, grace: float = 0.0) -> bool:
+        """What a serving process does now and then: load what is new, index what others left undone.
 
         :param progress: is told of embedding; what it raises ends the work between two batches.
+        :param grace: seconds for which a backlog is left to the process that stored it. Embedding a large
+            file is that process's work, not that of one which answers questions meanwhile.
+        :returns: whether there was a newer generation.
         """
-        try:
-            # Nobody waits here: if another process is writing, it will finish the work itself.
-            self.catch_up(progress, wait=0)
-        except Busy:
-            return self.index.refresh()
-        return self.index.refresh()
+        before = self.index.generation
+        self.index.refresh()
+        if self.store.revision() <= self.index.revision:
+            self._behind_since = None
+        else:
+            now = time.monotonic()
+            self._behind_since = now if self._behind_since is None else self._behind_since
+            if now - self._behind_since >= grace:
+                # Nobody waits here: if another process is writing, it will finish the work itself.
+                with contextlib.suppress(Busy):
+                    self.catch_up(progress, wait=0)
+        return self.index.generation != before
 
     def _advance(self, writer: LocalWriter, progress: Progress | None, publish: bool) -> int:
         total, done = self.store.count_changes(writer.revision), 0

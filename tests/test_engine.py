@@ -1,0 +1,95 @@
+"""The engine as one door, with the embedded model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from matcher.engine import Matcher, MatchQuery
+from matcher.settings import Settings
+
+
+@pytest.fixture
+def matcher(model_home: Path, tmp_path: Path) -> Iterator[Matcher]:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "model").symlink_to(model_home / "model")
+    opened = Matcher(Settings(home=home, threads=2))
+    yield opened
+    opened.close()
+
+
+def table(folder: Path, name: str, *rows: str) -> Path:
+    path = folder / name
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+ACHIEVEMENTS = (
+    "成果名称,成果简介,完成单位,所在省份",
+    "低温真空油炸香菇脆片工艺,变频离心脱油使含油率低于百分之十八,秦巴食用菌工程中心,四川省",
+)
+
+
+def test_a_backlog_is_left_to_the_process_that_stored_it_and_taken_over_later(matcher: Matcher, tmp_path: Path) -> None:
+    other = Matcher(matcher.settings)
+    other.ingest(table(tmp_path, "成果.csv", *ACHIEVEMENTS))
+    other.close()
+    assert not matcher.refresh(grace=60)
+    assert matcher.index.count() == 0
+    assert matcher.refresh(grace=0)
+    assert matcher.index.count() == 1
+    assert not matcher.refresh(grace=0)
+
+
+def test_a_patent_is_found_by_its_owners_province(matcher: Matcher, tmp_path: Path) -> None:
+    owners = table(tmp_path, "机构.csv", "机构名称,省份", "巴蜀炭材料研究所,四川省", "滨海炭素厂,天津市")
+    patents = table(
+        tmp_path,
+        "专利.csv",
+        "公开号,标题,摘要,申请人",
+        "CN199900002A,一种核桃壳活性炭的制备方法,核桃壳经磷酸浸渍后两段炭化,巴蜀炭材料研究所",
+        "CN199900003A,一种椰壳活性炭的制备方法,椰壳经水蒸气活化后酸洗,滨海炭素厂",
+    )
+    for path in (owners, patents):
+        matcher.ingest(path)
+    matcher.catch_up()
+    query = MatchQuery(text="果壳制活性炭", provinces=("四川省",), min_level=1)
+    assert [match.stored.record.title for match in matcher.match(query).matches] == ["一种核桃壳活性炭的制备方法"]
+
+
+def test_a_record_withdrawn_a_moment_ago_is_in_no_answer_even_before_the_index_knows(
+    matcher: Matcher, tmp_path: Path
+) -> None:
+    matcher.ingest(table(tmp_path, "成果.csv", *ACHIEVEMENTS))
+    matcher.catch_up()
+    query = MatchQuery(text="香菇脆片含油率太高", min_level=1)
+    (match,) = matcher.match(query).matches
+    matcher.store.withdraw(match.stored.id)
+    assert matcher.match(query).matches == []
+    matcher.catch_up()
+    assert matcher.index.count() == 0
+
+
+def test_vectors_are_made_once_however_often_a_file_comes_and_the_index_is_rebuilt(
+    matcher: Matcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = table(tmp_path, "成果.csv", *ACHIEVEMENTS)
+    matcher.ingest(path)
+    matcher.catch_up()
+    asked: list[str] = []
+    encode = matcher.embedder.encoder.encode
+
+    def counting(texts: list[str], side: str) -> object:
+        asked.extend(texts)
+        return encode(texts, side)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(matcher.embedder.encoder, "encode", counting)
+    matcher.ingest(path)
+    matcher.catch_up()
+    matcher.reindex()
+    matcher.index.refresh()
+    assert asked == []
+    assert matcher.index.count() == 1
