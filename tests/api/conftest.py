@@ -48,3 +48,9 @@ def client(matcher: Matcher) -> Iterator[TestClient]:
     with TestClient(create_app(matcher=matcher)) as opened:
         ready(opened)
         yield opened
+
+
+@pytest.fixture(autouse=True)
+def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests store without indexing, as a killed process does, and need not wait to be sure of it."""
+    monkeypatch.setattr("api.service.GRACE_SECONDS", 0.0)

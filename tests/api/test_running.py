@@ -225,7 +225,7 @@ def test_one_thread_refreshes_and_ends_with_the_application(matcher: Matcher) ->
 def test_it_ends_in_the_middle_of_long_indexing(matcher: Matcher, monkeypatch: pytest.MonkeyPatch) -> None:
     busy = threading.Event()
 
-    def endless(progress: Callable[[int, int], None]) -> bool:
+    def endless(progress: Callable[[int, int], None], _grace: float) -> bool:
         while True:
             busy.set()
             progress(1, 1000)
