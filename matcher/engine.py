@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from matcher import defaults
+from matcher.documents import Filters, IndexDocument, IndexQuery, programme_bits
 from matcher.embed import Embedder, Progress, VectorCache, load_encoder
 from matcher.errors import Busy, InvalidQuery, NotFound
 from matcher.explain import Explainer, Why
 from matcher.features import ask
-from matcher.index import Filters, IndexDocument, IndexQuery, LocalIndex, LocalWriter, programme_bits
+from matcher.index import LocalIndex, LocalWriter
 from matcher.ingest import IngestReport, ingest_file
 from matcher.partners import Partner, suggest
 from matcher.programs import Tag, TaggedText, Tagger

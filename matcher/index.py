@@ -18,7 +18,6 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,68 +26,20 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from matcher.documents import VISIBILITY_ORDER, Filters, IndexDocument, IndexQuery, segment_of
 from matcher.errors import Busy, DamagedIndex
 from matcher.frequencies import Statistics, statistics_of
-from matcher.lexical import LexicalDocument, LexicalReader, attribute, build
-from matcher.records import KINDS, PROGRAMME_CODES, Kind, Visibility
-from matcher.segments import Floats, Integers, Segment, concatenate, ragged_grams, ragged_terms
-from matcher.text import char_ngrams
-from matcher.values import PROVINCES
+from matcher.lexical import LexicalDocument, attribute, build
+from matcher.records import Visibility
+from matcher.segments import Integers, Segment, concatenate
+from matcher.snapshot import Snapshot
 
 FORMAT = 1
-VISIBILITY_ORDER: tuple[Visibility, ...] = ("public", "intermediaries", "private")
-PROVINCE_ORDER = tuple(PROVINCES.values())
 # A flush adds one segment; past these limits all are rewritten as one without the dead.
 MAX_SEGMENTS = 8
 MAX_DEAD_SHARE = 0.3
 # Generations kept, the current one included: a reader may still be opening the one before.
 KEPT_GENERATIONS = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Filters:
-    """Which documents a search may return; an empty tuple does not restrict.
-
-    :param visibilities: what the caller may see; there is no default on purpose.
-    """
-
-    visibilities: tuple[Visibility, ...]
-    kinds: tuple[Kind, ...] = ()
-    programmes: tuple[str, ...] = ()
-    provinces: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class IndexDocument:
-    """One record as the index takes it in.
-
-    :param title_vector: float32 (d,), unit length; `body_vector` likewise.
-    """
-
-    key: int
-    kind: Kind
-    programmes: tuple[str, ...]
-    province: str | None
-    visibility: Visibility
-    title_vector: Floats
-    body_vector: Floats
-    title: str
-    abstract: str
-    title_terms: Sequence[str]
-    body_terms: Sequence[str]
-
-
-@dataclass(frozen=True)
-class IndexQuery:
-    """A question as both engines understand it.
-
-    :param title_vector: float32 (d,), of the question's title or its most telling part.
-    :param body_vector: float32 (d,), of the whole question.
-    """
-
-    title_vector: Floats
-    body_vector: Floats
-    terms: Sequence[str]
 
 
 class Index(Protocol):
@@ -121,91 +72,6 @@ class Index(Protocol):
         """Load the latest generation; whether there was a newer one."""
 
 
-class _Snapshot:
-    """One generation, loaded."""
-
-    def __init__(self, root: Path, number: int) -> None:
-        import faiss
-
-        folder = root / "generations" / str(number)
-        try:
-            manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text("utf-8"))
-            self.segment_names: list[str] = manifest["segments"]
-            self.segments = [Segment.load(root / "segments" / name) for name in self.segment_names]
-            self.dead: NDArray[np.bool_] = np.load(folder / "dead.npy")
-            self.lexical = LexicalReader(folder / "lexical")
-        except FileNotFoundError:
-            raise
-        except Exception as error:  # a truncated array, JSON cut short, a tantivy file gone: one remedy
-            raise DamagedIndex(
-                f"索引文件已损坏（{folder}：{type(error).__name__}）。请运行 matcher reindex 从数据库重建索引。"
-            ) from error
-        self.number = number
-        self.revision = int(manifest["revision"])
-        self.dimension = int(manifest["dimension"])
-        self.alive = ~self.dead
-        self.starts = np.cumsum([0, *(len(segment) for segment in self.segments)])
-        self.keys = self._column("keys", np.int64)
-        self.kind = self._column("kind", np.uint8)
-        self.programmes = self._column("programmes", np.uint8)
-        self.province = self._column("province", np.int16)
-        self.visibility = self._column("visibility", np.uint8)
-        living = np.flatnonzero(self.alive)
-        self.by_key = living[np.argsort(self.keys[living], kind="stable")]
-        self.title, self.body = faiss.IndexFlatIP(self.dimension), faiss.IndexFlatIP(self.dimension)
-        for segment in self.segments:
-            self.title.add(np.ascontiguousarray(segment.title))
-            self.body.add(np.ascontiguousarray(segment.body))
-        public = self.alive & (self.visibility == VISIBILITY_ORDER.index("public"))
-        self.statistics = statistics_of(
-            (
-                (segment, public[start : start + len(segment)])
-                for segment, start in zip(self.segments, self.starts, strict=False)
-            ),
-            self.dimension,
-        )
-
-    def _column(self, name: str, dtype: type) -> NDArray[Any]:
-        return np.concatenate([np.empty(0, dtype), *(np.asarray(getattr(segment, name)) for segment in self.segments)])
-
-    def allowed(self, filters: Filters) -> NDArray[np.bool_]:
-        """Which rows the filters let through."""
-        mask = self.alive & np.isin(self.visibility, [VISIBILITY_ORDER.index(v) for v in filters.visibilities])
-        if filters.kinds:
-            mask &= np.isin(self.kind, [KINDS.index(kind) for kind in filters.kinds])
-        if filters.programmes:
-            mask &= (self.programmes & programme_bits(filters.programmes)) != 0
-        if filters.provinces:
-            mask &= np.isin(
-                self.province, [PROVINCE_ORDER.index(p) for p in filters.provinces if p in PROVINCES.values()]
-            )
-        allowed: NDArray[np.bool_] = mask
-        return allowed
-
-    def rows(self, keys: Integers) -> Integers:
-        """Rows of living documents; -1 where there is none."""
-        if not len(self.by_key):
-            return np.full(len(keys), -1)
-        ordered = self.keys[self.by_key]
-        place = np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)
-        return np.where(ordered[place] == keys, self.by_key[place], -1)
-
-    def take(self, rows: Integers) -> Segment:
-        """The documents at these rows, in this order."""
-        owner = np.searchsorted(self.starts, rows, side="right") - 1
-        parts, order = [], []
-        for i, segment in enumerate(self.segments):
-            places = np.flatnonzero(owner == i)
-            if len(places):
-                parts.append(segment.select(rows[places] - self.starts[i]))
-                order.append(places)
-        if not parts:
-            return segment_of([], self.dimension)
-        joined = concatenate(parts) if len(parts) > 1 else parts[0]
-        back = np.argsort(np.concatenate(order))
-        return joined if np.array_equal(back, np.arange(len(back))) else joined.select(back)
-
-
 class LocalIndex:
     """The index in a folder. Readers call `refresh`; one process at a time holds a `writer`."""
 
@@ -218,7 +84,7 @@ class LocalIndex:
         self.dimension = dimension
         (self._root / "segments").mkdir(parents=True, exist_ok=True)
         (self._root / "generations").mkdir(exist_ok=True)
-        self.snapshot: _Snapshot | None = None
+        self.snapshot: Snapshot | None = None
 
     @property
     def generation(self) -> int:
@@ -272,7 +138,7 @@ class LocalIndex:
             if number in (0, self.generation):
                 return False
             try:
-                self.snapshot = _Snapshot(self._root, number)
+                self.snapshot = Snapshot(self._root, number)
             except (FileNotFoundError, DamagedIndex) as error:
                 if number != self._current():
                     continue  # a writer has moved on and cleaned up while this one was read
@@ -319,7 +185,7 @@ class LocalIndex:
 class LocalWriter:
     """Collects changes and writes them as one generation."""
 
-    def __init__(self, index: LocalIndex, root: Path, base: _Snapshot | None) -> None:
+    def __init__(self, index: LocalIndex, root: Path, base: Snapshot | None) -> None:
         self._index = index
         self._root = root
         self._base = base
@@ -372,7 +238,7 @@ class LocalWriter:
             self._base = self._index.snapshot
             self._clean()
         else:
-            self._base = _Snapshot(self._root, number)
+            self._base = Snapshot(self._root, number)
 
     def _next_number(self) -> int:
         """A number no folder has: a killed writer may have left some behind."""
@@ -413,33 +279,6 @@ class LocalWriter:
         for path in (self._root / "segments").iterdir():
             if path.name not in used:
                 shutil.rmtree(path)
-
-
-def programme_bits(codes: Sequence[str]) -> np.uint8:
-    """Programme codes as one bit each."""
-    return np.uint8(sum(1 << PROGRAMME_CODES.index(code) for code in codes))
-
-
-def segment_of(documents: Sequence[IndexDocument], dimension: int) -> Segment:
-    """The arrays of documents, in order; vectors are `dimension` wide."""
-    term_offsets, terms, title_counts, body_counts = ragged_terms((d.title_terms, d.body_terms) for d in documents)
-    gram_offsets, grams = ragged_grams(char_ngrams(d.title) + char_ngrams(d.abstract) for d in documents)
-    provinces = [PROVINCE_ORDER.index(d.province) if d.province in PROVINCE_ORDER else -1 for d in documents]
-    return Segment(
-        keys=np.array([d.key for d in documents], np.int64),
-        title=np.array([d.title_vector for d in documents], np.float32).reshape(-1, dimension),
-        body=np.array([d.body_vector for d in documents], np.float32).reshape(-1, dimension),
-        kind=np.array([KINDS.index(d.kind) for d in documents], np.uint8),
-        programmes=np.array([programme_bits(d.programmes) for d in documents], np.uint8),
-        province=np.array(provinces, np.int16),
-        visibility=np.array([VISIBILITY_ORDER.index(d.visibility) for d in documents], np.uint8),
-        term_offsets=term_offsets,
-        terms=terms,
-        title_counts=title_counts,
-        body_counts=body_counts,
-        gram_offsets=gram_offsets,
-        grams=grams,
-    )
 
 
 def _lexical(document: IndexDocument) -> LexicalDocument:

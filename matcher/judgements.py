@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from matcher.documents import IndexDocument, programme_bits, segment_of
 from matcher.embed import Embedder, Progress
 from matcher.errors import UnreadableFile
 from matcher.features import Question, ask
 from matcher.frequencies import Statistics, statistics_of
-from matcher.index import IndexDocument, programme_bits, segment_of
 from matcher.programs import TaggedText, Tagger
 from matcher.readers import Row, map_columns, read_table
 from matcher.records import embedded_text

@@ -54,7 +54,7 @@ class Segment:
     :param kind: uint8 (n,), position in `records.KINDS`.
     :param programmes: uint8 (n,), bit i for programme i.
     :param province: int16 (n,), position in `values.PROVINCES`, -1 for none.
-    :param visibility: uint8 (n,), position in `index.VISIBILITY_ORDER`.
+    :param visibility: uint8 (n,), position in `matcher.documents.VISIBILITY_ORDER`.
     :param term_offsets: int64 (n + 1,), bounds of each document's distinct terms.
     :param terms: uint32, hashes of the terms, ascending within a document.
     :param title_counts: uint8, how often each of `terms` stands in the title.

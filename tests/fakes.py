@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from matcher.documents import IndexDocument
 from matcher.embed import Side
 from matcher.features import FEATURES, Means
 from matcher.frequencies import Statistics, statistics_of
-from matcher.index import IndexDocument
 from matcher.records import Kind, Visibility, embedded_text
 from matcher.segments import Segment
 from matcher.text import Tokenizer, char_ngrams

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from matcher.documents import segment_of
 from matcher.embed import Embedder
 from matcher.evaluate import DEPTH, bootstrap, evaluate, figures, ndcg, okapi
 from matcher.features import ask
-from matcher.index import segment_of
 from matcher.judgements import JudgedNeed, Judgements, Offer, Pool
 from matcher.rank import Ranker
 from matcher.text import Tokenizer

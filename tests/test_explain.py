@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
+from matcher.documents import segment_of
 from matcher.embed import Embedder
 from matcher.explain import PASSAGE_LENGTH, SHOWN_TERMS, Explainer, Why
 from matcher.features import FEATURE_NAMES, FEATURES, ask
 from matcher.frequencies import Statistics
-from matcher.index import segment_of
 from matcher.text import Tokenizer
 from tests.fakes import DIMENSION, index_document, statistics
 

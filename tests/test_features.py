@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from matcher.documents import programme_bits, segment_of
 from matcher.embed import Embedder
 from matcher.features import (
     COMPARED_TERMS,
@@ -22,7 +23,6 @@ from matcher.features import (
     telling_terms,
 )
 from matcher.frequencies import Statistics, inverse_frequency
-from matcher.index import programme_bits, segment_of
 from matcher.segments import Segment, hash_terms
 from matcher.text import Tokenizer
 from tests.fakes import DIMENSION, MEANS, FakeEncoder, index_document, statistics

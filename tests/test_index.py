@@ -21,19 +21,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from matcher import index as index_module
+from matcher import snapshot as snapshot_module
+from matcher.documents import VISIBILITY_ORDER, Filters, IndexDocument, IndexQuery, programme_bits, segment_of
 from matcher.errors import Busy, DamagedIndex
-from matcher.index import (
-    KEPT_GENERATIONS,
-    MAX_SEGMENTS,
-    VISIBILITY_ORDER,
-    Filters,
-    IndexDocument,
-    IndexQuery,
-    LocalIndex,
-    programme_bits,
-    segment_of,
-)
+from matcher.index import KEPT_GENERATIONS, MAX_SEGMENTS, LocalIndex
 from matcher.records import KINDS
 from matcher.segments import hash_terms
 from tests.fakes import DIMENSION, FakeEncoder, index_document, statistics
@@ -495,7 +486,7 @@ def test_a_reader_overtaken_while_it_loads_a_generation_loads_the_next(
 ) -> None:
     index, reading = open_local(), open_local()
     write(index, [mushroom(1)])
-    real, overtaken = index_module.LexicalReader, []
+    real, overtaken = snapshot_module.LexicalReader, []
 
     def slow(folder: Path) -> Any:
         if not overtaken:
@@ -505,7 +496,7 @@ def test_a_reader_overtaken_while_it_loads_a_generation_loads_the_next(
             assert not folder.exists()
         return real(folder)
 
-    monkeypatch.setattr(index_module, "LexicalReader", slow)
+    monkeypatch.setattr(snapshot_module, "LexicalReader", slow)
     assert reading.refresh()
     assert reading.revision == index.revision == KEPT_GENERATIONS + 2
     assert keys_of(reading) == keys_of(index)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from matcher.documents import segment_of
 from matcher.embed import Embedder
 from matcher.errors import RankerMismatch
 from matcher.features import FEATURES, Question, ask
-from matcher.index import segment_of
 from matcher.rank import (
     FUSION_CONSTANT,
     LEVEL_NAMES,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from matcher.documents import segment_of
 from matcher.frequencies import BUCKETS, TITLE_WEIGHT, count, inverse_frequency, statistics_of, weighted_counts
-from matcher.index import segment_of
 from matcher.segments import Ragged, Segment, concatenate, hash_terms, ragged_grams, ragged_terms
 from tests.fakes import DIMENSION, index_document, statistics
 

@@ -1,0 +1,89 @@
+"""What goes into an index and what is asked of it, whichever engine stands behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from matcher.records import KINDS, PROGRAMME_CODES, Kind, Visibility
+from matcher.segments import Floats, Segment, ragged_grams, ragged_terms
+from matcher.text import char_ngrams
+from matcher.values import PROVINCES
+
+VISIBILITY_ORDER: tuple[Visibility, ...] = ("public", "intermediaries", "private")
+PROVINCE_ORDER = tuple(PROVINCES.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """Which documents a search may return; an empty tuple does not restrict.
+
+    :param visibilities: what the caller may see; there is no default on purpose.
+    """
+
+    visibilities: tuple[Visibility, ...]
+    kinds: tuple[Kind, ...] = ()
+    programmes: tuple[str, ...] = ()
+    provinces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexDocument:
+    """One record as the index takes it in.
+
+    :param title_vector: float32 (d,), unit length; `body_vector` likewise.
+    """
+
+    key: int
+    kind: Kind
+    programmes: tuple[str, ...]
+    province: str | None
+    visibility: Visibility
+    title_vector: Floats
+    body_vector: Floats
+    title: str
+    abstract: str
+    title_terms: Sequence[str]
+    body_terms: Sequence[str]
+
+
+@dataclass(frozen=True)
+class IndexQuery:
+    """A question as both engines understand it.
+
+    :param title_vector: float32 (d,), of the question's title or its most telling part.
+    :param body_vector: float32 (d,), of the whole question.
+    """
+
+    title_vector: Floats
+    body_vector: Floats
+    terms: Sequence[str]
+
+
+def programme_bits(codes: Sequence[str]) -> np.uint8:
+    """Programme codes as one bit each."""
+    return np.uint8(sum(1 << PROGRAMME_CODES.index(code) for code in codes))
+
+
+def segment_of(documents: Sequence[IndexDocument], dimension: int) -> Segment:
+    """The arrays of documents, in order; vectors are `dimension` wide."""
+    term_offsets, terms, title_counts, body_counts = ragged_terms((d.title_terms, d.body_terms) for d in documents)
+    gram_offsets, grams = ragged_grams(char_ngrams(d.title) + char_ngrams(d.abstract) for d in documents)
+    provinces = [PROVINCE_ORDER.index(d.province) if d.province in PROVINCE_ORDER else -1 for d in documents]
+    return Segment(
+        keys=np.array([d.key for d in documents], np.int64),
+        title=np.array([d.title_vector for d in documents], np.float32).reshape(-1, dimension),
+        body=np.array([d.body_vector for d in documents], np.float32).reshape(-1, dimension),
+        kind=np.array([KINDS.index(d.kind) for d in documents], np.uint8),
+        programmes=np.array([programme_bits(d.programmes) for d in documents], np.uint8),
+        province=np.array(provinces, np.int16),
+        visibility=np.array([VISIBILITY_ORDER.index(d.visibility) for d in documents], np.uint8),
+        term_offsets=term_offsets,
+        terms=terms,
+        title_counts=title_counts,
+        body_counts=body_counts,
+        gram_offsets=gram_offsets,
+        grams=grams,
+    )
