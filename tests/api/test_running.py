@@ -163,8 +163,9 @@ def test_metrics_count_requests_by_route_and_time_every_step(client: TestClient,
     for step in ("embed", "tag", "recall", "rank", "fetch", "explain"):
         assert figure(client, "matcher_match_step_seconds_count", step=step) > 0
     assert figure(client, "matcher_request_seconds_count", route="/v1/match") > 0
-    assert figure(client, "matcher_index_generation") == matcher.index.generation
-    assert figure(client, "matcher_index_records") == matcher.index.count(("public",))
+    # The refresher may be loading what an earlier test has stored.
+    wait_for(lambda: figure(client, "matcher_index_generation") == matcher.index.generation)
+    wait_for(lambda: figure(client, "matcher_index_records") == matcher.index.count(("public",)))
     assert figure(client, "process_resident_memory_bytes") > 0
 
 
