@@ -12,10 +12,8 @@ from matcher.segments import hash_terms
 from matcher.text import normalize, sentences
 
 SHOWN_TERMS = 8
-# A word in more than this share of all documents (稳定, 部分, 实际) explains nothing; in a small collection
-# that share is a handful, and says nothing either.
+# A word in more than this share of all documents (稳定, 部分, 实际) explains nothing
 COMMON_SHARE = 0.05
-COMMON_LEAST = 10
 # ... unless these are few: in a small collection the words of its field are in most documents.
 COMMON_LEAST = 10
 # Characters of a passage: about three lines of a mail.

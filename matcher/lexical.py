@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 # A word in the title tells more than one in the body; 2 is the usual first choice, the ranker refines it.
 TITLE_BOOST = 2.0
-# Words of one question, rarest first. Beyond some fifty the answers hardly change and the time grows.
+# Words of one question, rarest first: the time grows with them, and common ones tell little.
 QUERY_TERMS = 32
 WRITER_HEAP_BYTES = 64_000_000
 _TOKENIZER = "words"
