@@ -87,11 +87,6 @@ def partners_json(partners: Sequence[Partner], matcher: Matcher, viewer: str = "
     return [_partner(partner, known[partner.id].record if partner.id in known else None) for partner in partners]
 
 
-def partner_json(partner: Partner, matcher: Matcher, viewer: str = "public") -> dict[str, Any]:
-    """One institution to talk to; see `partners_json`."""
-    return partners_json([partner], matcher, viewer)[0]
-
-
 def _partner(partner: Partner, own: Record | None) -> dict[str, Any]:
     # Without a record of its own, an institution is where its offers are.
     places = [record for record in (own, *(stored.record for stored in partner.evidence)) if record and record.province]
