@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-JUDGEMENTS ?= ../shared/data/needs
+DATA ?= ../shared/data
 export MATCHER_HOME ?= $(CURDIR)/var
 
 .DEFAULT_GOAL := help
@@ -30,16 +30,16 @@ format: $(VENV)/.dev ## let ruff mend what it can
 bench: $(VENV)/.dev ## measure speed and memory (TEXTS=FILE.jsonl for texts of your own)
 	$(BIN)/python bench/speed.py $(if $(TEXTS),--texts $(TEXTS))
 
-weights: $(VENV)/.run ## fit the shipped ranker and tagger anew (needs the judgements in JUDGEMENTS)
-	rm -rf matcher/weights/*.json var/weights
-	MATCHER_HOME=var/weights $(BIN)/matcher train --needs $(JUDGEMENTS)/needs.csv \
-		--judgements $(JUDGEMENTS)/judgements.csv --out matcher/weights
-	cp var/weights/model/weights-*/tagger.json matcher/weights/
+weights: $(VENV)/.run ## fit the shipped tagger and ranker anew (needs the public texts in DATA)
+	rm -rf matcher/weights/tagger.npz matcher/weights/ranker.json var/weights
+	MATCHER_HOME=var/weights $(BIN)/python bench/tagger.py --data $(DATA)
+	MATCHER_HOME=var/weights $(BIN)/matcher train --no-remember --needs $(DATA)/needs/needs.csv \
+		--judgements $(DATA)/needs/judgements.csv --out matcher/weights
 
 constraints: ## resolve the dependencies anew and pin them all
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet $(TORCH) && $(BIN)/python -m pip install --quiet -e '.[dev]'
+	$(BIN)/python -m pip install --quiet $(TORCH) && $(BIN)/python -m pip install --quiet -e '.[dev,notebooks]'
 	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' > constraints.txt
 
 clean: ## remove the environment and all caches, not the data
@@ -58,5 +58,5 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,notebooks]'
 	@touch $@

@@ -7,20 +7,23 @@ weights are then fitted once on the sample corpus and kept in MATCHER_HOME. They
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from matcher import sample, training
-from matcher.embed import Embedder
-from matcher.judgements import Judgements, ask_tagged, build_pool, read_judgements
-from matcher.programs import Evidence, Tagger
+from matcher.embed import Embedder, Progress
+from matcher.features import FEATURES
+from matcher.judgements import Judgements, Offer, ask_tagged, build_pool, read_judgements
+from matcher.programs import EVIDENCE, FILINGS, Evidence, Tagger
 from matcher.rank import Ranker
 from matcher.records import OFFER_KINDS, Record
 from matcher.settings import Settings
+from matcher.tagging import fit_tagger, save_tagger
 from matcher.text import Tokenizer
+from matcher.training import Material
 
 
 def load_tagger(settings: Settings, embedder: Embedder, tokenizer: Tokenizer) -> Tagger:
@@ -28,14 +31,13 @@ def load_tagger(settings: Settings, embedder: Embedder, tokenizer: Tokenizer) ->
 
     :raises RankerMismatch: if MATCHER_RANKER holds one for another model.
     """
-    if settings.ranker and (settings.ranker / "tagger.json").exists():
-        return Tagger.load(settings.ranker / "tagger.json", embedder, tokenizer)
-    path = _weights(settings, embedder) / "tagger.json"
+    if settings.ranker and (settings.ranker / "tagger.npz").exists():
+        return Tagger.load(settings.ranker / "tagger.npz", embedder, tokenizer)
+    path = _weights(settings, embedder) / "tagger.npz"
     if not path.exists():
         texts, labels, mean = sample.tagged_texts(sample_labelled(), embedder, tokenizer)
         evidence = Evidence(embedder, tokenizer, mean)
-        weights = training.fit_tagger(texts, labels, evidence, embedder.fingerprint, "corpus/")
-        training.save(weights, path)
+        save_tagger(fit_tagger(texts, labels, evidence, embedder.fingerprint, "corpus/"), path)
     return Tagger.load(path, embedder, tokenizer)
 
 
@@ -57,29 +59,27 @@ def fit_on_sample(embedder: Embedder, tokenizer: Tokenizer, tagger: Tagger) -> d
     """A ranker learned from one half of the sample corpus' judgements; the other half is for checking."""
     offers = [sample.path(name) for kind, name in sample.FILES if kind in OFFER_KINDS]
     judged = read_judgements(sample.path("needs.csv"), sample.path("judgements.csv"), offers, split="train")
-    return fit(judged, embedder, tokenizer, tagger, "corpus/judgements.csv, split train")
+    learned_from = material(judged, embedder, tokenizer, tagger)
+    return training.fit_ranker(learned_from, embedder.fingerprint, "corpus/judgements.csv, split train")
 
 
-def fit(
+def material(
     judged: Judgements,
     embedder: Embedder,
     tokenizer: Tokenizer,
     tagger: Tagger,
-    data: str,
-    base: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """A ranker learned from judgements; see `matcher.training.fit_ranker`.
-
-    :raises UntrainableJudgements: if a level is missing.
-    """
-    return training.fit_ranker(
-        judged,
-        [ask_tagged(embedder, tokenizer, tagger, need.title, need.text) for need in judged.needs],
-        [ask_tagged(embedder, tokenizer, tagger, "", text) for text in sample.off_topic("train")],
-        lambda offers: build_pool(offers, embedder, tokenizer, tagger),
-        embedder.fingerprint,
-        data,
-        base,
+    progress: Progress | None = None,
+) -> Material:
+    """Embed and tag judgements; the texts that nothing fits are the sample corpus'."""
+    parts = (embedder, tokenizer, tagger)
+    pools = {"titled": build_pool([Offer(offer.title) for offer in judged.offers], *parts, progress)}
+    if any(offer.abstract for offer in judged.offers):
+        pools["full"] = build_pool(judged.offers, *parts, progress)
+    return Material(
+        judged.needs,
+        [ask_tagged(*parts, need.title, need.text) for need in judged.needs],
+        [ask_tagged(*parts, "", text) for text in sample.off_topic("train")],
+        pools,
     )
 
 
@@ -94,4 +94,6 @@ def _weights(settings: Settings, embedder: Embedder) -> Path:
         made_for = json.loads((shipped / "ranker.json").read_text("utf-8"))["model"]
         if made_for == embedder.fingerprint:
             return shipped
-    return settings.home / "model" / f"weights-{embedder.fingerprint.replace(':', '-')}"
+    # Another version of the program may look at other features.
+    looked_at = hashlib.sha256(repr((FEATURES, EVIDENCE, FILINGS)).encode()).hexdigest()[:8]
+    return settings.home / "model" / f"weights-{embedder.fingerprint.replace(':', '-')}-{looked_at}"

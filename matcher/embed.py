@@ -13,7 +13,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from matcher import e5, onnx_bert
+from matcher import adapter, e5, onnx_bert
 from matcher.errors import ModelError
 from matcher.settings import DEFAULT_MODEL, Settings
 
@@ -142,12 +142,12 @@ def prepare_default_model(home: Path) -> Path:
 
     :raises ModelError: if the packaged weights are missing or damaged.
     """
-    folder = home / "model" / f"{e5.FOLDER_NAME}-{e5.FOLDER_VERSION}"
+    folder = home / "model" / e5.fingerprint().replace(":", "-")
     if not (folder / onnx_bert.GRAPH_NAME).exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock")):
             if not folder.exists():
-                e5.write_folder(folder)
+                e5.write_folder(folder, correction=adapter.shipped())
             if not (folder / onnx_bert.GRAPH_NAME).exists():
                 onnx_bert.export(folder)
     return folder
@@ -160,8 +160,7 @@ def load_encoder(settings: Settings) -> Encoder:
     """
     if settings.model == DEFAULT_MODEL:
         folder = prepare_default_model(settings.home)
-        fingerprint = f"{folder.name}:{e5.WEIGHTS_SHA256[:16]}"
-        return OnnxEncoder(folder, fingerprint, settings.threads)
+        return OnnxEncoder(folder, e5.fingerprint(), settings.threads)
     return SentenceTransformerEncoder(settings.model)
 
 

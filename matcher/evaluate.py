@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from matcher.features import FEATURES, Question
 from matcher.judgements import JudgedNeed, Judgements, Pool
@@ -23,7 +22,17 @@ RESAMPLES = 1000
 # Okapi constants as the common libraries set them; the peer is not tuned, and neither are we on these rows.
 PEER_K1, PEER_B = 1.5, 0.75
 
-Scores = list[NDArray[np.float64]]
+
+@dataclass(frozen=True)
+class Ranking:
+    """One need's judged offers, ranked.
+
+    :param scores: float64 (n,), higher is better, in the order of the need's levels.
+    :param levels: int64 (n,), predicted; None for a ranking that predicts none.
+    """
+
+    scores: NDArray[np.float64]
+    levels: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -32,12 +41,14 @@ class Evaluation:
 
     :param figures: the contract of ``matcher evaluate --json``; None where the judgements do not allow one.
     :param per_need: NDCG@10 of each need that has a relevant offer.
-    :param interval: 95 % bootstrap interval of the mean NDCG@10, resampling needs.
+    :param interval: 95 % bootstrap interval of the mean NDCG@10, resampling needs; None for fewer than two.
+    :param called: predicted level to (pairs, share of them that people gave level 3 or 4).
     """
 
     figures: Mapping[str, float | int | None]
     per_need: NDArray[np.float64]
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
+    called: Mapping[int, tuple[int, float]]
 
 
 def evaluate(
@@ -47,41 +58,48 @@ def evaluate(
 
     :returns: name (``ranker``, ``bm25``, ``model``) to figures.
     """
-    rows = [np.array(list(need.levels), np.int64) for need in judgements.needs]
-    compared = [
-        ranker.compare(question, pool.documents.select(own), pool.statistics)
-        for question, own in zip(questions, rows, strict=True)
-    ]
-    features = [own[0] for own in compared]
-    probabilities = [own[1] for own in compared]
-    alone = FEATURES.index("body_cosine")
+    found = rankings(judgements, questions, pool, ranker, tokenizer)
+    return {name: figures(judgements.needs, [own[name] for own in found]) for name in found[0]}
+
+
+def rankings(
+    judgements: Judgements, questions: Sequence[Question], pool: Pool, ranker: Ranker, tokenizer: Tokenizer
+) -> list[dict[str, Ranking]]:
+    """For each need its judged offers ranked by the ranker, by BM25, and by the embedding model alone."""
     bm25 = okapi([tokenizer.terms(f"{offer.title}\n{offer.abstract}") for offer in judgements.offers])
-    rankings: dict[str, Scores] = {
-        "ranker": [own.mean(axis=1) for own in probabilities],
-        "bm25": [bm25(tokenizer.terms(f"{q.title}\n{q.text}"), own) for q, own in zip(questions, rows, strict=True)],
-        "model": [own[:, alone].astype(np.float64) for own in features],
-    }
-    levels = [predicted_levels(own) for own in probabilities]
-    return {
-        name: figures(judgements.needs, scores, levels if name == "ranker" else None)
-        for name, scores in rankings.items()
-    }
+    alone = FEATURES.index("body_cosine")
+    found = []
+    for need, question in zip(judgements.needs, questions, strict=True):
+        rows = np.array(list(need.levels), np.int64)
+        compared = ranker.compare(question, pool.documents.select(rows), pool.statistics)
+        found.append(
+            {
+                "ranker": Ranking(compared.probabilities.mean(axis=1), predicted_levels(compared.probabilities)),
+                "bm25": Ranking(bm25(tokenizer.terms(f"{question.title}\n{question.text}"), rows)),
+                "model": Ranking(compared.features[:, alone].astype(np.float64)),
+            }
+        )
+    return found
 
 
-def figures(needs: Sequence[JudgedNeed], scores: Scores, predicted: Sequence[NDArray[np.int64]] | None) -> Evaluation:
+def figures(needs: Sequence[JudgedNeed], ranked: Sequence[Ranking]) -> Evaluation:
     """All figures of one ranking.
 
     ``ndcg10`` has gains ``2 ** (level - 1) - 1``; it, ``map`` and ``spearman`` are means over needs, the two
     areas under curves are over all pairs together, since a level means the same in every need.
     """
+    from sklearn.metrics import average_precision_score
+
     levels = [np.array(list(need.levels.values())) for need in needs]
+    scores = [own.scores for own in ranked]
     relevant = [i for i, own in enumerate(levels) if own.max() >= RELEVANT]
     per_need = np.array([ndcg(scores[i], levels[i]) for i in relevant])
     precision = [average_precision_score(levels[i] >= RELEVANT, scores[i]) for i in relevant]
     every, score = np.concatenate(levels), np.concatenate(scores)
     ends = (every == 4) | (every == 1)
-    error = np.abs(np.concatenate(predicted) - every).mean() if predicted is not None else None
-    low, high = bootstrap(per_need)
+    predicted = [own.levels for own in ranked if own.levels is not None]
+    called = np.concatenate(predicted) if predicted else None
+    error = np.abs(called - every).mean() if called is not None else None
     return Evaluation(
         {
             "ndcg10": _rounded(per_need.mean()) if len(per_need) else None,
@@ -93,8 +111,19 @@ def figures(needs: Sequence[JudgedNeed], scores: Scores, predicted: Sequence[NDA
             "needs": len(needs),
         },
         per_need,
-        (low, high),
+        bootstrap(per_need),
+        _called(called, every) if called is not None else {},
     )
+
+
+def paired_difference(one: Evaluation, other: Evaluation) -> tuple[float, float, float] | None:
+    """Mean difference in NDCG@10 of two rankings of the same needs, with its 95 % bootstrap interval.
+
+    None where fewer than two needs have a relevant offer.
+    """
+    difference = one.per_need - other.per_need
+    interval = bootstrap(difference)
+    return (_rounded(difference.mean()), *interval) if interval else None
 
 
 def ndcg(scores: NDArray[np.float64], levels: NDArray[np.int64]) -> float:
@@ -106,10 +135,13 @@ def ndcg(scores: NDArray[np.float64], levels: NDArray[np.int64]) -> float:
     return float((gains[order] * discounts[: len(order)]).sum() / (ideal * discounts[: len(ideal)]).sum())
 
 
-def bootstrap(values: NDArray[np.float64]) -> tuple[float, float]:
-    """95 % percentile interval of the mean, with a fixed seed: the same rows give the same interval."""
+def bootstrap(values: NDArray[np.float64]) -> tuple[float, float] | None:
+    """95 % percentile interval of the mean, with a fixed seed: the same rows give the same interval.
+
+    None for fewer than two values.
+    """
     if len(values) < 2:
-        return (float("nan"), float("nan"))
+        return None
     draws = np.random.default_rng(0).integers(0, len(values), (RESAMPLES, len(values)))
     low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
     return _rounded(low), _rounded(high)
@@ -135,13 +167,20 @@ def okapi(
     return score
 
 
+def _called(called: NDArray[np.int64], judged: NDArray[np.int64]) -> dict[int, tuple[int, float]]:
+    own = {level: judged[called == level] for level in (4, 3, 2, 1)}
+    return {level: (len(rows), _rounded((rows >= RELEVANT).mean())) for level, rows in own.items() if len(rows)}
+
+
 def _auc(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> float | None:
+    from sklearn.metrics import roc_auc_score
+
     if positive.all() or not positive.any():
         return None
     return _rounded(roc_auc_score(positive, scores))
 
 
-def _mean_spearman(levels: Sequence[NDArray[np.int64]], scores: Scores) -> float | None:
+def _mean_spearman(levels: Sequence[NDArray[np.int64]], scores: Sequence[NDArray[np.float64]]) -> float | None:
     from scipy.stats import spearmanr
 
     values = [

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from matcher.features import FEATURE_NAMES, Question
 from matcher.frequencies import Statistics, inverse_frequency
+from matcher.memory import REMEMBERED
 from matcher.segments import hash_terms
 from matcher.text import normalize, sentences
 
@@ -20,6 +21,7 @@ COMMON_LEAST = 10
 PASSAGE_LENGTH = 120
 # Features named in the sentence.
 SPOKEN_FEATURES = 2
+REASONS = FEATURE_NAMES | {REMEMBERED: "与这条需求已认可的成果相近"}
 _LATIN = re.compile("[a-z0-9]")
 
 
@@ -92,7 +94,7 @@ def _stands_in(term: str, text: str) -> bool:
 
 def _sentence(terms: list[str], contributions: Mapping[str, float]) -> str:
     spoken = sorted((name for name in contributions if contributions[name] > 0), key=lambda n: -contributions[n])
-    reasons = "、".join(FEATURE_NAMES[name] for name in spoken[:SPOKEN_FEATURES])
+    reasons = "、".join(REASONS[name] for name in spoken[:SPOKEN_FEATURES])
     if terms and reasons:
         return f"双方都提到{'、'.join(terms[:4])}；{reasons}。"
     if terms:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from matcher.segments import Segment
 from matcher.text import Tokenizer
 
 JUDGEMENT_COLUMNS = ("need_id", "achievement_id", "achievement_title", "level")
+# Titles that survive as words only are joined; a space beside a Chinese character means nothing.
+SPACES_AT_HAN = re.compile(r"(?<=[\u3400-\u9fff])\s+|\s+(?=[\u3400-\u9fff])")
 LEVEL_VALUES = frozenset({"1", "2", "3", "4"})
 
 
@@ -50,12 +53,18 @@ class JudgedNeed:
 class Judgements:
     """Judgements ready for use, and what was left out of them.
 
-    :param dropped: reason in Chinese to number of rows.
+    :param dropped: reason in Chinese to number of rows; `rows` is how many were read.
     """
 
     needs: list[JudgedNeed]
     offers: list[Offer]
     dropped: Counter[str] = field(default_factory=Counter)
+    rows: int = 0
+
+    @property
+    def pairs(self) -> int:
+        """Distinct pairs of a need and an offer."""
+        return sum(len(need.levels) for need in self.needs)
 
 
 def read_judgements(
@@ -73,13 +82,16 @@ def read_judgements(
     texts = _read_needs(needs_file)
     bodies = {id_: offer for path in offer_files for id_, offer in _read_offers(path)}
     dropped: Counter[str] = Counter()
-    levels: dict[tuple[str, str], dict[Offer, list[int]]] = {}
+    # How often each level was given: a pair repeated a million times must not be searched a million times.
+    levels: dict[tuple[str, str], dict[Offer, Counter[int]]] = {}
     ids: dict[tuple[str, str], dict[str, None]] = {}
-    for values in _rows(judgements_file, JUDGEMENT_COLUMNS, dropped):
+    used = 0
+    unreadable: Counter[str] = Counter()
+    for values in _rows(judgements_file, JUDGEMENT_COLUMNS, unreadable):
         if split and values.get("split") != split:
             continue
-        # Titles that survive as words only are joined; spaces between Chinese words mean nothing.
-        title = values.get("achievement_title", "").replace(" ", "")
+        used += 1
+        title = SPACES_AT_HAN.sub("", values.get("achievement_title", ""))
         offer = bodies.get(values.get("achievement_id", "")) or Offer(title)
         text = texts.get(values.get("need_id", ""))
         if values.get("level") not in LEVEL_VALUES:
@@ -89,12 +101,12 @@ def read_judgements(
         elif not offer.title:
             dropped["没有成果标题"] += 1
         else:
-            given = levels.setdefault(text, {}).setdefault(offer, [])
+            given = levels.setdefault(text, {}).setdefault(offer, Counter())
             ids.setdefault(text, {})[values["need_id"]] = None
+            level = int(values["level"])
             if given:
-                same = int(values["level"]) in given
-                dropped["重复的标注，已合并" if same else "同一对有不同等级，已取平均"] += 1
-            given.append(int(values["level"]))
+                dropped["重复的标注，已合并" if given[level] else "同一对有不同等级，已取平均"] += 1
+            given[level] += 1
     if not levels:
         raise UnreadableFile(
             f"{judgements_file.name} 中没有可用的标注。请检查它与 {needs_file.name} 的 need_id 是否一致。"
@@ -105,11 +117,11 @@ def read_judgements(
         JudgedNeed(
             tuple(ids[text]),
             *text,
-            {position[offer]: int(np.mean(given) + 0.5) for offer, given in own.items()},
+            {position[offer]: _mean(given) for offer, given in own.items()},
         )
         for text, own in levels.items()
     ]
-    return Judgements(needs, offers, dropped)
+    return Judgements(needs, offers, dropped + unreadable, used + unreadable.total())
 
 
 @dataclass(frozen=True)
@@ -160,6 +172,12 @@ def ask_tagged(embedder: Embedder, tokenizer: Tokenizer, tagger: Tagger, title: 
     return Question(**(vars(question) | {"programmes": int(programme_bits([tag.code for tag in tags]))}))
 
 
+def _mean(given: Counter[int]) -> int:
+    """The mean level, rounded half up."""
+    number = given.total()
+    return (2 * sum(level * count for level, count in given.items()) + number) // (2 * number)
+
+
 def _read_needs(path: Path) -> dict[str, tuple[str, str]]:
     table = read_table(path)
     columns = map_columns(table.columns, "need")
@@ -169,20 +187,24 @@ def _read_needs(path: Path) -> dict[str, tuple[str, str]]:
     for row in table.rows:
         if isinstance(row, Row):
             values = columns.apply(row)
-            needs[values.get("source_id", "")] = (values.get("title", ""), values.get("abstract", ""))
+            if "source_id" in values:
+                needs[values["source_id"]] = (values.get("title", ""), values.get("abstract", ""))
     return needs
 
 
 def _read_offers(path: Path) -> Iterable[tuple[str, Offer]]:
     table = read_table(path)
     columns = map_columns(table.columns, "achievement")
+    if not {"source_id", "title"} <= columns.fields.keys():
+        raise UnreadableFile(f"{path.name} 不是成果或专利表：应有 source_id、title、abstract 三列。")
     for row in table.rows:
         if isinstance(row, Row):
             values = columns.apply(row)
-            yield values.get("source_id", ""), Offer(values.get("title", ""), values.get("abstract", ""))
+            if {"source_id", "title"} <= values.keys():
+                yield values["source_id"], Offer(values["title"], values.get("abstract", ""))
 
 
-def _rows(path: Path, wanted: Sequence[str], dropped: Counter[str]) -> Iterable[Mapping[str, str]]:
+def _rows(path: Path, wanted: Sequence[str], unreadable: Counter[str]) -> Iterable[Mapping[str, str]]:
     table = read_table(path)
     missing = [name for name in wanted if name not in table.columns]
     if missing:
@@ -191,4 +213,4 @@ def _rows(path: Path, wanted: Sequence[str], dropped: Counter[str]) -> Iterable[
         if isinstance(row, Row):
             yield row.values
         else:
-            dropped[row.reason] += 1
+            unreadable[row.reason] += 1

@@ -10,15 +10,17 @@ from matcher.rank import LEVEL_NAMES
 from matcher.store import StoredRecord
 from matcher.values import name_key
 
-# What one offer of a level counts. A single strong offer outweighs any plausible pile of weak ones.
+# What one offer of a level counts, before its score and its age.
 LEVEL_WEIGHT = {4: 1.0, 3: 0.5, 2: 0.12}
+# Each further offer of an institution, the strongest first, counts this share of what the one before it
+# would. All together never count twice the strongest, so no pile of weak ones outweighs a strong one.
+# Chosen for that: on the sample corpus' split `train` 0, 0.25, 0.5 and 1 have the same recall@5.
+NEXT_OFFER = 0.5
 # An offer loses this share of its weight a year, down to a floor: technology ages, skills stay.
 YEARLY_LOSS = 0.06
 OLDEST_WEIGHT = 0.5
 # An offer without a date counts as one of about five years ago.
 UNDATED_WEIGHT = 0.7
-# Below this an institution has one weak match and nothing else: no reason to telephone.
-LEAST_SCORE = 0.05
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,10 @@ def suggest(
     year: int,
     limit: int,
 ) -> list[Partner]:
-    """Rank the institutions behind matched offers by how many, how strong and how recent these are.
+    """Rank the institutions behind matched offers by how strong, how recent and how many these are.
+
+    A weak match is enough to be named, at the end: on the sample corpus' split `train` a fifth of the right
+    institutions (bench/partners.py) have nothing stronger.
 
     :param matches: (record, level, score), all visible to the caller.
     :param asker: the enterprise that asks; it is never suggested to itself, nor is one that the question names.
@@ -61,13 +66,13 @@ def suggest(
                 excluded.add(stored.institution_id)
             groups.setdefault(stored.institution_id, []).append((stored, level, score))
     partners = [_partner(id_, offers, year) for id_, offers in groups.items() if id_ not in excluded]
-    worth_a_call = [partner for partner in partners if partner.score >= LEAST_SCORE]
-    return sorted(worth_a_call, key=lambda partner: (-partner.score, partner.id))[:limit]
+    return sorted(partners, key=lambda partner: (-partner.score, partner.id))[:limit]
 
 
 def _partner(id_: str, offers: list[tuple[StoredRecord, int, float]], year: int) -> Partner:
     offers = sorted(offers, key=lambda offer: (-offer[1], -offer[2], offer[0].key))
-    weight = sum(LEVEL_WEIGHT[level] * score * _recency(stored.record.date, year) for stored, level, score in offers)
+    weights = [LEVEL_WEIGHT[level] * score * _recency(stored.record.date, year) for stored, level, score in offers]
+    weight = sum(own * NEXT_OFFER**i for i, own in enumerate(sorted(weights, reverse=True)))
     best, level, _ = offers[0]
     years = [int(stored.record.date[:4]) for stored, _, _ in offers if stored.record.date]
     why = f"有 {len(offers)} 项相关成果或专利，其中《{best.record.title}》为{LEVEL_NAMES[level]}"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-import json
 import tomllib
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -21,10 +22,14 @@ from matcher.segments import Floats
 from matcher.text import Tokenizer, domain_terms
 
 # What speaks for one programme besides the text's vector, in this order.
-EVIDENCE = ("topic_cosine", "rival_cosine", "term_share", "term_count", "ipc", "industry")
+EVIDENCE = ("topic_cosine", "rival_cosine", "term_share", "term_count")
+# What a record may be filed under elsewhere; most texts are not.
+FILINGS = ("ipc", "industry")
 # A text's terms of a programme beyond these add nothing to the count.
 TERM_CEILING = 8
 SHOWN_TERMS = 6
+# What numpy and zipfile raise for a file that is damaged or none of ours.
+UNREADABLE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -119,55 +124,71 @@ class Evidence:
         return str(self.topics[own[int(np.argmax(cosines))]])
 
     def features(self, text: TaggedText) -> NDArray[np.float32]:
-        """One row a programme: float32 (7, d + len(EVIDENCE)), the centred vector first."""
+        """float32 (d + 7 * len(EVIDENCE),): the centred vector, then the evidence programme by programme."""
         vector = centre(text.vector[None], self.mean)[0]
         cosines = self._vectors @ vector
         best = np.array([cosines[self._owner == place].max() for place in range(len(PROGRAMME_CODES))])
-        rows = []
         hits = self.hits(text)
         total = max(1, len({term for terms in hits for term in terms}))
-        for place, programme in enumerate(programmes()):
-            rivals = np.delete(best, place).max()
-            evidence = [
+        evidence = [
+            (
                 best[place],
-                best[place] - rivals,
+                best[place] - np.delete(best, place).max(),
                 len(hits[place]) / total,
                 min(len(hits[place]), TERM_CEILING) / TERM_CEILING,
-                _share(text.ipc, programme.ipc),
-                _named(text.industry, programme.industries),
-            ]
-            rows.append(np.concatenate([vector, evidence]))
+            )
+            for place in range(len(PROGRAMME_CODES))
+        ]
+        return np.concatenate([vector, np.ravel(evidence)]).astype(np.float32)
+
+    def filings(self, text: TaggedText) -> NDArray[np.float32]:
+        """float32 (7, len(FILINGS)): half where a programme's IPC prefixes or industries fit, minus half where
+        they do not, 0 where the record has none.
+        """
+        rows = [(_share(text.ipc, p.ipc), _named(text.industry, p.industries)) for p in programmes()]
         return np.array(rows, np.float32)
 
 
 class Tagger:
     """Multi-label tags over the seven programmes; an empty list is an answer."""
 
-    def __init__(self, evidence: Evidence, weights: Mapping[str, Any]) -> None:
-        """:raises RankerMismatch: if the weights are for other features."""
+    def __init__(self, evidence: Evidence, weights: Mapping[str, NDArray[Any]]) -> None:
+        """:param weights: as `matcher.tagging.fit_tagger` makes them.
+
+        :raises RankerMismatch: if they are for other features.
+        """
         self.evidence = evidence
-        self._coefficients = np.array(weights["coefficients"], np.float32)
-        self._intercepts = np.array(weights["intercepts"], np.float32)
-        self._thresholds = np.array(weights["thresholds"], np.float32)
-        if list(weights["evidence"]) != list(EVIDENCE) or self._coefficients.shape[1] != len(evidence.mean) + len(
-            EVIDENCE
-        ):
+        self._weights = weights
+        width = len(evidence.mean) + len(PROGRAMME_CODES) * len(EVIDENCE)
+        if weights["hidden"].shape[1] != width or weights["filings"].shape != (len(FILINGS),):
             raise RankerMismatch("专项标注器的权重与当前程序的特征不一致。请用 matcher train 重新训练。")
 
     @classmethod
     def load(cls, path: Path, embedder: Embedder, tokenizer: Tokenizer) -> Tagger:
-        """Read the weights that `matcher.training` wrote.
+        """Read the weights that `matcher.tagging.save_tagger` wrote.
 
-        :raises RankerMismatch: if they were made for another model.
+        :raises RankerMismatch: if they were made for another model, or cannot be read.
         """
-        weights = json.loads(path.read_text("utf-8"))
-        if weights["model"] != embedder.fingerprint:
+        try:
+            weights = read_arrays(path)
+            model = str(weights["model"])
+        except UNREADABLE as error:
+            raise RankerMismatch(
+                f"读不到专项标注器 {path}（{type(error).__name__}）。请重新安装或重新训练。"
+            ) from error
+        if model != embedder.fingerprint:
             raise RankerMismatch(f"专项标注器 {path} 是为另一个模型训练的。请用 matcher train 重新训练。")
-        return cls(Evidence(embedder, tokenizer, np.array(weights["mean"], np.float32)), weights)
+        return cls(Evidence(embedder, tokenizer, weights["mean"].astype(np.float32)), weights)
 
     def probabilities(self, text: TaggedText) -> NDArray[np.float64]:
-        """float64 (7,): how likely the text belongs to each programme."""
-        logits = (self.evidence.features(text) * self._coefficients).sum(axis=1) + self._intercepts
+        """float64 (7,): how likely the text belongs to each programme.
+
+        One hidden layer of rectified units, and what the record is filed under.
+        """
+        w = self._weights
+        scaled = (self.evidence.features(text) - w["middle"]) / w["spread"]
+        hidden = np.maximum(w["hidden"].astype(np.float32) @ scaled + w["hidden_bias"], 0)
+        logits = w["output"] @ hidden + w["output_bias"] + self.evidence.filings(text) @ w["filings"]
         result: NDArray[np.float64] = 1 / (1 + np.exp(-logits.astype(np.float64)))
         return result
 
@@ -184,9 +205,19 @@ class Tagger:
                 self.evidence.nearest_topic(text, i),
             )
             for i, p in enumerate(programmes())
-            if scores[i] >= self._thresholds[i]
+            if scores[i] >= self._weights["thresholds"][i]
         ]
         return sorted(tags, key=lambda tag: -tag.score)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """All arrays of an ``.npz`` file; raises one of `UNREADABLE` if that cannot be."""
+    # Opened here: numpy leaves a file that is no archive open.
+    with path.open("rb") as file:
+        stored = np.load(file)
+        if not isinstance(stored, np.lib.npyio.NpzFile):
+            raise ValueError(f"{path} holds one array only")
+        return {name: stored[name] for name in stored.files}
 
 
 def centre(vectors: Floats, mean: Floats) -> Floats:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from matcher.errors import RankerMismatch
 from matcher.features import FEATURES, Means, Question, compare, has_abstract
 from matcher.frequencies import Statistics
+from matcher.memory import REMEMBERED, Memory, log_odds
 from matcher.segments import Integers, Ragged, Segment
 
 LEVEL_NAMES: Mapping[int, str] = {4: "强相关", 3: "较强相关", 2: "弱相关", 1: "无相关"}
@@ -83,12 +84,28 @@ class Regression:
     def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """float64 (n, 3): how likely each pair reaches levels 2, 3 and 4, falling along a row."""
         logits = ((features - self.middle) / self.spread) @ self.coefficients.T + self.intercepts
-        return np.minimum.accumulate(1 / (1 + np.exp(-logits)), axis=1)
+        return _falling(logits)
 
     def contributions(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """float64 (n, f): what each feature adds to the mean log odds, against an ordinary pair."""
         parts: NDArray[np.float64] = (features - self.middle) / self.spread * self.coefficients.mean(axis=0)
         return parts
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A question's pairs with n documents.
+
+    :param features: float32 (n, f).
+    :param probabilities: float64 (n, 3), of reaching levels 2, 3 and 4.
+    :param contributions: float64 (n, f), what each feature adds to the mean log odds.
+    :param remembered: float64 (n,), what earlier judgements of this need add; None where there are none.
+    """
+
+    features: NDArray[np.float32]
+    probabilities: NDArray[np.float64]
+    contributions: NDArray[np.float64]
+    remembered: NDArray[np.float64] | None
 
 
 class Ranker:
@@ -98,7 +115,7 @@ class Ranker:
     be wrong for either (measured: NDCG@10 on the sample corpus .74 with one, .92 with two).
     """
 
-    def __init__(self, weights: Mapping[str, Any]) -> None:
+    def __init__(self, weights: Mapping[str, Any], memory: Memory | None = None) -> None:
         """:raises RankerMismatch: if the weights are for other features."""
         if weights.get("features") != list(FEATURES):
             raise RankerMismatch(
@@ -106,13 +123,14 @@ class Ranker:
                 "请用 matcher train 重新训练，或取消 MATCHER_RANKER 设置。"
             )
         self.weights = weights
+        self._memory = memory
         self._forms = {form: Regression.of(weights["forms"][form]) for form in FORMS}
 
     @classmethod
     def load(cls, folder: Path, fingerprint: str) -> Ranker:
         """Read a folder that `matcher train` wrote.
 
-        :raises RankerMismatch: if it is none, or was made for another model or other features.
+        :raises RankerMismatch: if it is none or damaged, or was made for another model or other features.
         """
         try:
             weights = json.loads((folder / "ranker.json").read_text("utf-8"))
@@ -125,12 +143,16 @@ class Ranker:
             raise RankerMismatch(
                 f"排序器 {folder} 是为模型 {model} 训练的，而当前模型是 {fingerprint}。请用 matcher train 重新训练。"
             )
-        return cls(weights)
+        memory = Memory.load(folder)
+        try:
+            return cls(weights, memory)
+        except (ValueError, KeyError, TypeError) as error:
+            raise RankerMismatch(
+                f"排序器 {folder} 已损坏（ranker.json 不完整）。请用 matcher train 重新训练。"
+            ) from error
 
-    def compare(
-        self, question: Question, documents: Segment, statistics: Statistics
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
-        """Features (n, f), probabilities (n, 3) and contributions (n, f) of a question's pairs."""
+    def compare(self, question: Question, documents: Segment, statistics: Statistics) -> Compared:
+        """Estimate a question's pairs."""
         features = np.empty((len(documents), len(FEATURES)), np.float32)
         probabilities = np.empty((len(documents), len(THRESHOLD_LEVELS)))
         contributions = np.empty(features.shape)
@@ -142,22 +164,34 @@ class Ranker:
                 features[rows] = compare(question, own, statistics, regression.means)
                 probabilities[rows] = regression.probabilities(features[rows])
                 contributions[rows] = regression.contributions(features[rows])
-        return features, probabilities, contributions
+        residual = self._memory.residual(question, documents.title) if self._memory else None
+        if self._memory is None or residual is None:
+            return Compared(features, probabilities, contributions, None)
+        logits = self._memory.corrected(log_odds(probabilities), residual)
+        return Compared(features, _falling(logits), contributions, residual * self._memory.gains.mean())
 
     def score(self, question: Question, documents: Segment, statistics: Statistics) -> list[Scored]:
         """Rank documents for a question, best first; ties in the order of keys."""
-        _, probabilities, contributions = self.compare(question, documents, statistics)
-        levels = predicted_levels(probabilities)
-        scores = probabilities.mean(axis=1)
+        compared = self.compare(question, documents, statistics)
+        names, parts = list(FEATURES), compared.contributions
+        if compared.remembered is not None:
+            names, parts = [*names, REMEMBERED], np.column_stack([parts, compared.remembered])
+        levels = predicted_levels(compared.probabilities)
+        scores = compared.probabilities.mean(axis=1)
         return [
             Scored(
                 int(documents.keys[i]),
                 float(scores[i]),
                 int(levels[i]),
-                {name: round(float(part), 3) for name, part in zip(FEATURES, contributions[i], strict=True)},
+                {name: round(float(part), 3) for name, part in zip(names, parts[i], strict=True)},
             )
             for i in np.lexsort((documents.keys, -scores))
         ]
+
+
+def _falling(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities that a higher level never is likelier than a lower one, (n, 3)."""
+    return np.minimum.accumulate(1 / (1 + np.exp(-logits)), axis=1)
 
 
 def predicted_levels(probabilities: NDArray[np.float64]) -> Integers:

@@ -12,13 +12,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from matcher.evaluate import Evaluation
+from matcher.evaluate import Evaluation, paired_difference
 from matcher.programs import Tag
+from matcher.rank import LEVEL_NAMES
 from matcher.records import KIND_NAMES, KINDS, PROGRAMME_NAMES, Record
 
 # Where standard output is no terminal, lines are as long as their text.
 WIDE = 10_000
-RANKING_NAMES = {"ranker": "本排序器", "bm25": "BM25", "model": "单独使用模型"}
+RANKING_NAMES = {"ranker": "本排序器", "bm25": "BM25", "model": "单独使用模型", "against": "对照排序器"}
 
 
 def print_need(need: Record) -> None:
@@ -95,20 +96,30 @@ def print_statistics(figures: Mapping[str, Any]) -> None:
 
 
 def print_evaluation(results: Mapping[str, Evaluation]) -> None:
-    """Show figures beside those of the peers, with the interval of the first."""
+    """Show figures beside those of the peers: intervals, paired differences, and what the levels are worth."""
     first = next(iter(results.values()))
-    table = Table("", "NDCG@10", "95% 区间", *(name for name in first.figures if name not in ("ndcg10", "needs")))
+    names = [name for name in first.figures if name not in ("ndcg10", "needs")]
+    table = Table("", "NDCG@10", "95% 区间", "排序器领先（95% 区间）", *names)
     for name, result in results.items():
-        cells = [
-            f"{value:.4f}" if value is not None else "—" for key, value in result.figures.items() if key != "needs"
-        ]
-        low, high = result.interval
-        table.add_row(RANKING_NAMES[name], cells[0], f"{low:.3f}–{high:.3f}", *cells[1:])
+        ahead = paired_difference(first, result) if result is not first else None
+        table.add_row(
+            RANKING_NAMES[name],
+            _figure(result.figures["ndcg10"]),
+            "{:.3f}–{:.3f}".format(*result.interval) if result.interval else "—",
+            f"{ahead[0]:+.3f}（{ahead[1]:+.3f} 至 {ahead[2]:+.3f}）" if ahead else "",
+            *(_figure(result.figures[key]) for key in names),
+        )
     console = _console()
     console.print(table)
     console.print(
         Text(f"需求 {first.figures['needs']} 条，其中有三级以上成果的 {len(first.per_need)} 条计入 NDCG 和 MAP。")
     )
+    for level, (pairs, share) in first.called.items():
+        console.print(Text(f"判为{LEVEL_NAMES[level]}的 {pairs} 对中，人工标注为三级以上的占 {share:.0%}。"))
+
+
+def _figure(value: float | int | None) -> str:
+    return "—" if value is None else f"{value:.4f}"
 
 
 def write_tags(rows: Sequence[tuple[str, Sequence[Tag]]], output: Path | None) -> None:

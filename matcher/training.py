@@ -1,11 +1,11 @@
-"""Judgements to weights: fits the ranker and the programme tagger."""
+"""Judgements to weights: fits the ranker."""
 
 from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,12 @@ from numpy.typing import NDArray
 
 from matcher.errors import UntrainableJudgements
 from matcher.features import FEATURES, Means, Question, compare
-from matcher.judgements import JudgedNeed, Judgements, Offer, Pool
-from matcher.programs import EVIDENCE, Evidence, TaggedText
-from matcher.rank import THRESHOLD_LEVELS
-from matcher.records import PROGRAMME_CODES
+from matcher.judgements import JudgedNeed, Judgements, Pool
+from matcher.memory import Memory, fit_memory
+from matcher.rank import THRESHOLD_LEVELS, Ranker
 
-# Inverse strength of the L2 penalty. The ranker's is scikit-learn's default, not tuned. The tagger has
-# hundreds of features and hundreds of records: with 1 micro-F1 is within .003 of the best of 0.3, 1, 3, 10
-# in five-fold cross-validation on the sample corpus.
+# Inverse strength of the L2 penalty: scikit-learn's default, not tuned.
 RANKER_C = 1.0
-TAGGER_C = 1.0
-# The vector's 384 coordinates are small beside the evidence; doubled they weigh alike (same validation).
-VECTOR_SCALE = 2.0
-# One threshold for all programmes, best micro-F1 of 0.30 to 0.50 in the same validation.
-TAGGER_THRESHOLD = 0.35
 # Pairs of a need and an offer nobody judged, drawn at random and taken for unrelated: judged pools hold
 # only what looked promising to somebody, and the ranker must also know what does not. With 10 the order
 # within the pools got worse on the shared judgements.
@@ -49,34 +41,76 @@ class TrainingSet:
     levels: NDArray[np.int64]
 
 
-def fit_ranker(
-    judgements: Judgements,
-    questions: Sequence[Question],
-    off_topic: Sequence[Question],
-    build: Callable[[Sequence[Offer]], Pool],
-    model: str,
-    data: str,
-    base: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Material:
+    """Judgements with everything that fitting looks at, made once.
+
+    :param needs: with their `questions`, one a need.
+    :param off_topic: texts that nothing fits.
+    :param pools: form of document (`matcher.rank.FORMS`) to the judged offers in that form: always
+        ``titled``, and ``full`` where an abstract is known.
+    """
+
+    needs: Sequence[JudgedNeed]
+    questions: Sequence[Question]
+    off_topic: Sequence[Question]
+    pools: Mapping[str, Pool]
+
+    @property
+    def pool(self) -> Pool:
+        """The offers with all that is known of them."""
+        return self.pools.get("full", self.pools["titled"])
+
+    def some(self, rows: NDArray[np.int64]) -> Material:
+        """The same offers with these needs only."""
+        return replace(self, needs=[self.needs[i] for i in rows], questions=[self.questions[i] for i in rows])
+
+
+def fit_ranker(material: Material, model: str, data: str, base: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Fit a ranker's weights.
 
     Offers with abstracts train both forms of documents, once with the abstract and once without. Offers
     that are titles only train that form; the other is taken from `base`, or made equal where there is none.
 
-    :param questions: one a need; `off_topic` are texts that nothing fits.
-    :param build: makes a pool of offers.
     :param data: for the card: which rows.
+    :raises UntrainableJudgements: if all judgements give one level.
     """
     forms: dict[str, Any] = dict(base["forms"]) if base else {}
-    pools = {"titled": build([Offer(offer.title) for offer in judgements.offers])}
-    if any(offer.abstract for offer in judgements.offers):
-        pools["full"] = build(judgements.offers)
-    for form, pool in pools.items():
-        means = _means(questions, pool)
-        pairs = ranking_pairs(judgements.needs, questions, pool, off_topic, means)
+    for form, pool in material.pools.items():
+        means = _means(material.questions, pool)
+        pairs = ranking_pairs(material.needs, material.questions, pool, material.off_topic, means)
         forms[form] = {"means": {name: _numbers(mean) for name, mean in vars(means).items()}} | _fit(pairs, data)
     forms.setdefault("full", forms["titled"])
     return {"model": model, "features": list(FEATURES), "forms": forms}
+
+
+def learn_memory(material: Material, ranker: Ranker) -> Memory:
+    """Learn what was judged for each need, beside what the ranker says anyway."""
+    pool = material.pool
+    rows = [np.array(list(need.levels), np.int64) for need in material.needs]
+    return fit_memory(
+        material.questions,
+        [np.asarray(pool.documents.title)[own] for own in rows],
+        [np.array(list(need.levels.values()), np.int64) for need in material.needs],
+        [
+            ranker.compare(question, pool.documents.select(own), pool.statistics).probabilities
+            for question, own in zip(material.questions, rows, strict=True)
+        ],
+        pool.statistics.title_mean,
+    )
+
+
+def card(judgements: Judgements, data: str, validation: Mapping[str, object] | None) -> dict[str, object]:
+    """The data card of a ranker: which rows, when, and what it reached on needs that it had not seen."""
+    return {
+        "data": data,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "rows": judgements.rows,
+        "dropped": dict(judgements.dropped),
+        "needs": len(judgements.needs),
+        "pairs": judgements.pairs,
+        "cross_validation": validation,
+    }
 
 
 def ranking_pairs(
@@ -118,19 +152,21 @@ def _means(questions: Sequence[Question], pool: Pool) -> Means:
 def _fit(pairs: TrainingSet, data: str) -> dict[str, Any]:
     from sklearn.linear_model import LogisticRegression
 
+    if len(np.unique(pairs.levels)) < 2:
+        raise UntrainableJudgements("所有标注都是 1 级，没有高低之分，无法训练。请至少给出两种等级的标注。")
     middle, spread = pairs.features.mean(axis=0), pairs.features.std(axis=0) + 1e-9
     scaled = (pairs.features - middle) / spread
     coefficients, intercepts = [], []
     for level in THRESHOLD_LEVELS:
         reached = pairs.levels >= level
-        if reached.all() or not reached.any():
-            raise UntrainableJudgements(
-                f"标注中{'没有' if not reached.any() else '只有'}等级不低于 {level} 的成果，无法训练。"
-                "四个等级都需要有标注。"
-            )
-        regression = LogisticRegression(C=RANKER_C, max_iter=1000).fit(scaled, reached)
-        coefficients.append(regression.coef_[0])
-        intercepts.append(regression.intercept_[0])
+        if reached.any():  # never all: random pairs count as unrelated
+            regression = LogisticRegression(C=RANKER_C, max_iter=1000).fit(scaled, reached)
+            coefficients.append(regression.coef_[0])
+            intercepts.append(regression.intercept_[0])
+        else:  # nobody gave this level: the order is the next lower one's, the chance less than one pair in all
+            coefficients.append(coefficients[-1])
+            best = float((scaled @ coefficients[-1]).max())
+            intercepts.append(min(intercepts[-1], -np.log(2 * len(reached)) - best))
     counts = np.bincount(pairs.levels, minlength=5)[1:]
     return {
         "middle": _numbers(middle),
@@ -141,39 +177,6 @@ def _fit(pairs: TrainingSet, data: str) -> dict[str, Any]:
             "data": data,
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "pairs_by_level": {str(level + 1): int(count) for level, count in enumerate(counts)},
-        },
-    }
-
-
-def fit_tagger(
-    texts: Sequence[TaggedText], labels: NDArray[np.bool_], evidence: Evidence, model: str, data: str
-) -> dict[str, Any]:
-    """Fit the tagger's weights.
-
-    :param labels: (n, 7), which programmes each text belongs to.
-    """
-    from sklearn.linear_model import LogisticRegression
-
-    scale = np.ones(len(evidence.mean) + len(EVIDENCE))
-    scale[: len(evidence.mean)] = VECTOR_SCALE
-    features = np.stack([evidence.features(text) for text in texts]) * scale
-    coefficients, intercepts = [], []
-    for place in range(len(PROGRAMME_CODES)):
-        model_ = LogisticRegression(C=TAGGER_C, max_iter=2000).fit(features[:, place], labels[:, place])
-        coefficients.append(model_.coef_[0] * scale)
-        intercepts.append(model_.intercept_[0])
-    return {
-        "model": model,
-        "evidence": list(EVIDENCE),
-        "mean": _numbers(evidence.mean),
-        "coefficients": [_numbers(row) for row in coefficients],
-        "intercepts": _numbers(np.array(intercepts)),
-        "thresholds": [TAGGER_THRESHOLD] * len(PROGRAMME_CODES),
-        "card": {
-            "data": data,
-            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "records": len(texts),
-            "records_by_programme": dict(zip(PROGRAMME_CODES, labels.sum(axis=0).tolist(), strict=True)),
         },
     }
 

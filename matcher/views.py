@@ -11,6 +11,8 @@ from dataclasses import fields
 from typing import Any
 
 from matcher.engine import Answer, Match, Matcher
+from matcher.evaluate import Evaluation, paired_difference
+from matcher.judgements import Judgements
 from matcher.partners import Partner
 from matcher.programs import Programme, Tag
 from matcher.rank import LEVEL_NAMES
@@ -145,3 +147,28 @@ def _message(answer: Answer) -> str | None:
     if answer.matches:
         return None
     return NOTHING_FOUND if answer.records else NOTHING_THERE
+
+
+def evaluation_json(results: Mapping[str, Evaluation], judged: Judgements) -> dict[str, object]:
+    """What ``matcher evaluate --json`` prints: the ranker's figures first, then what they rest on."""
+    ours = results["ranker"]
+    others = {
+        name: {
+            "ndcg10": result.figures["ndcg10"],
+            "interval": result.interval,
+            "ranker_ahead": paired_difference(ours, result),
+        }
+        for name, result in results.items()
+        if name != "ranker"
+    }
+    return {
+        **ours.figures,
+        "interval": ours.interval,
+        "called": {
+            str(level): {"pairs": pairs, "level_3_or_4": share} for level, (pairs, share) in ours.called.items()
+        },
+        "others": others,
+        "rows": judged.rows,
+        "pairs": judged.pairs,
+        "dropped": dict(judged.dropped),
+    }

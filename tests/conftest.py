@@ -30,6 +30,14 @@ def embedder(encoder: FakeEncoder, tmp_path: Path) -> Iterator[Embedder]:
     cache.close()
 
 
+@pytest.fixture(scope="session")
+def shared_embedder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedder]:
+    """For what several tests look at and none changes."""
+    cache = VectorCache(tmp_path_factory.mktemp("shared") / "vectors.db")
+    yield Embedder(FakeEncoder(), cache)
+    cache.close()
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     opened = Store(f"sqlite:///{tmp_path / 'matcher.db'}")

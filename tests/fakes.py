@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matcher.documents import IndexDocument
-from matcher.embed import Side
-from matcher.features import FEATURES, Means
+from matcher.documents import IndexDocument, segment_of
+from matcher.embed import Embedder, Side
+from matcher.features import FEATURES, Means, ask
 from matcher.frequencies import Statistics, statistics_of
+from matcher.judgements import JudgedNeed, Judgements, Offer, Pool
 from matcher.records import Kind, Visibility, embedded_text
 from matcher.segments import Segment
 from matcher.text import Tokenizer, char_ngrams
+from matcher.training import Material
 
 DIMENSION = 64
 # The fake encoder's vectors spread around zero as they are.
@@ -96,3 +98,47 @@ def ranker_weights() -> dict[str, Any]:
         "features": list(FEATURES),
         "forms": {"full": form, "titled": form},
     }
+
+
+THINGS = ("银耳", "石墨", "核桃", "茶叶", "白酒", "竹笋")
+PROCESSES = {"烘干": "热泵除湿，降低能耗。", "提纯": "高温真空除铁。", "分选": "视觉识别剔除次品。"}
+
+
+def judgements(levels: Mapping[int, int] | None = None) -> Judgements:
+    """Six needs that were each shown seven offers: 4 for the thing and the process, 3 for the thing, 2 for the
+    process, 1 for neither.
+
+    :param levels: what people gave instead of these.
+    """
+    given = levels or {}
+    offers = [Offer(f"{thing}{process}技术", PROCESSES[process]) for thing in THINGS for process in PROCESSES]
+    needs = []
+    for i, thing in enumerate(THINGS):
+        process = list(PROCESSES)[i % len(PROCESSES)]
+        own = {}
+        for place, offer in enumerate(offers):
+            fits = thing in offer.title, process in offer.title
+            level = 1 + 2 * fits[0] + fits[1]
+            if level == 4 or level == 3 or place % 4 == i % 4:
+                own[place] = given.get(level, level)
+        needs.append(JudgedNeed((f"n{i}",), f"{thing}{process}", PROCESSES[process], own))
+    return Judgements(needs, offers, rows=sum(len(need.levels) for need in needs))
+
+
+def material(judged: Judgements, embedder: Embedder, tokenizer: Tokenizer) -> Material:
+    """Judgements made ready for fitting, without a tagger; `pools` as `matcher.defaults.material` makes them."""
+
+    def pool(offers: Sequence[Offer]) -> Pool:
+        made = [index_document(i, o.title, o.abstract, tokenizer=tokenizer) for i, o in enumerate(offers)]
+        segment = segment_of(made, DIMENSION)
+        return Pool(segment, statistics(segment))
+
+    pools = {"titled": pool([Offer(offer.title) for offer in judged.offers])}
+    if any(offer.abstract for offer in judged.offers):
+        pools["full"] = pool(judged.offers)
+    return Material(
+        judged.needs,
+        [ask(embedder, tokenizer, need.title, need.text) for need in judged.needs],
+        [ask(embedder, tokenizer, "", text) for text in ("今天天气不错", "周末去哪里看电影")],
+        pools,
+    )

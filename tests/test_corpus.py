@@ -101,7 +101,8 @@ def test_texts_are_written_in_the_form_that_the_engine_works_on() -> None:
 
 def test_no_record_names_a_telephone_or_a_mail_address() -> None:
     for path in CORPUS.glob("*.csv"):
-        text = path.read_text("utf-8")
+        # A hash may hold eleven digits in a row.
+        text = re.sub(r"\b[0-9a-f]{12,16}\b", "", path.read_text("utf-8"))
         assert CONTACTS.search(text) is None, path.name
 
 

@@ -37,7 +37,9 @@ def test_every_command_is_in_the_readme_and_no_other(name: str) -> None:
 def test_every_option_that_the_readme_names_exists(name: str) -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     for command, rest in re.findall(r"^\| `matcher ([a-z]+)(.*)", read(name), re.M):
-        options = {option for parameter in commands[command].params for option in parameter.opts}
+        options = {
+            option for parameter in commands[command].params for option in (*parameter.opts, *parameter.secondary_opts)
+        }
         assert set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", rest)) <= options | {"--json"}, command
 
 

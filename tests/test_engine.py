@@ -93,3 +93,33 @@ def test_vectors_are_made_once_however_often_a_file_comes_and_the_index_is_rebui
     matcher.index.refresh()
     assert asked == []
     assert matcher.index.count() == 1
+
+
+def test_an_application_and_its_grant_are_one_entry_and_so_is_an_achievement_of_two_sources(
+    matcher: Matcher, tmp_path: Path
+) -> None:
+    body = "核桃壳经磷酸浸渍、两段炭化与水洗，比表面积一千四百平方米每克，用于果酒脱色，{}收率百分之三十八。"
+    patents = table(
+        tmp_path,
+        "专利.csv",
+        "公开号,标题,摘要,申请人,公开日",
+        f"CN199900002A,一种核桃壳活性炭的制备方法,{body.format('')},巴蜀炭材料研究所,2021-09-03",
+        f"CN199900002B,一种核桃壳活性炭的制备方法,{body.format('活化后')},巴蜀炭材料研究所,2023-02-10",
+        "CN199900003A,一种椰壳活性炭的活化炉,椰壳在回转炉中经水蒸气活化，炉尾余热用于干燥。,滨海炭素厂,2020-01-07",
+    )
+    matcher.ingest(patents)
+    for source, more in (("平台甲", ""), ("平台乙", "已在三家企业应用。")):
+        row = f"核桃壳活性炭果酒脱色技术,以核桃壳活性炭代替进口炭，脱色率提高两成，可再生五次。{more},秦巴炭材料中心"
+        matcher.ingest(table(tmp_path, f"{source}.csv", "成果名称,成果简介,完成单位", row), source=source)
+    matcher.catch_up()
+    answer = matcher.match(MatchQuery(text="核桃壳制活性炭，用于果酒脱色", min_level=1))
+    families = {
+        match.stored.record.title: {match.stored.id, *(one.id for one in match.variants)} for match in answer.matches
+    }
+    assert len(answer.matches) == len(families) == 3
+    assert {title: len(ids) for title, ids in families.items()} == {
+        "一种核桃壳活性炭的制备方法": 2,
+        "核桃壳活性炭果酒脱色技术": 2,
+        "一种椰壳活性炭的活化炉": 1,
+    }
+    assert len(set().union(*families.values())) == 5

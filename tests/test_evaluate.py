@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from matcher.documents import segment_of
 from matcher.embed import Embedder
-from matcher.evaluate import DEPTH, bootstrap, evaluate, figures, ndcg, okapi
+from matcher.evaluate import DEPTH, Evaluation, Ranking, bootstrap, evaluate, figures, ndcg, okapi, paired_difference
 from matcher.features import ask
 from matcher.judgements import JudgedNeed, Judgements, Offer, Pool
 from matcher.rank import Ranker
@@ -31,6 +31,13 @@ def floats(*values: float) -> np.ndarray:
 
 def integers(values: Sequence[int]) -> np.ndarray:
     return np.array(values, np.int64)
+
+
+def judged(
+    needs: Sequence[JudgedNeed], scores: Sequence[np.ndarray], predicted: Sequence[np.ndarray] | None
+) -> Evaluation:
+    levels = predicted if predicted is not None else [None] * len(scores)
+    return figures(needs, [Ranking(*pair) for pair in zip(scores, levels, strict=True)])
 
 
 # ---------------------------------------------------------------- NDCG
@@ -79,7 +86,7 @@ def test_a_perfect_ranking_has_perfect_figures() -> None:
     needs = [need(4, 3, 2, 1), need(1, 4, 1, 2), need(2, 2, 3, 4)]
     scores = [np.array(list(each.levels.values()), np.float64) for each in needs]
     predicted = [own.astype(np.int64) for own in scores]
-    result = figures(needs, scores, predicted)
+    result = judged(needs, scores, predicted)
     assert result.figures.keys() == CONTRACT
     assert dict(result.figures) == dict.fromkeys(CONTRACT, 1.0) | {"needs": 3}
     assert result.interval == (1.0, 1.0)
@@ -90,7 +97,7 @@ def test_the_worst_ranking_has_the_worst_figures() -> None:
     needs = [need(4, 3, 2, 1), need(1, 2, 3, 4)]
     scores = [-np.array(list(each.levels.values()), np.float64) for each in needs]
     predicted = [5 - np.array(list(each.levels.values()), np.int64) for each in needs]
-    result = figures(needs, scores, predicted).figures
+    result = judged(needs, scores, predicted).figures
     assert (result["spearman"], result["auc_3"], result["auc_4v1"]) == (-1.0, 0.0, 0.0)
     # The levels are wrong by 3, 1, 1 and 3: two on average.
     assert result["score_bdci"] == pytest.approx(1 / 3, abs=1e-4)
@@ -101,7 +108,7 @@ def test_the_worst_ranking_has_the_worst_figures() -> None:
 def test_figures_reckoned_by_hand() -> None:
     # Relevant are the levels 3 and 4: they stand at places 2 and 3 of the first need, at 1 of the second.
     needs = [need(1, 4, 3), need(3, 1)]
-    result = figures(needs, [floats(0.9, 0.5, 0.1), floats(0.8, 0.2)], [integers([1, 4, 1]), integers([2, 2])]).figures
+    result = judged(needs, [floats(0.9, 0.5, 0.1), floats(0.8, 0.2)], [integers([1, 4, 1]), integers([2, 2])]).figures
     assert result["map"] == pytest.approx(((1 / 2 + 2 / 3) / 2 + 1) / 2, abs=1e-4)
     # Pairs of relevant (0.5, 0.1, 0.8) over not (0.9, 0.2): two of six are in order.
     assert result["auc_3"] == pytest.approx(2 / 6, abs=1e-4)
@@ -113,21 +120,21 @@ def test_figures_reckoned_by_hand() -> None:
 
 
 def test_a_figure_that_the_judgements_do_not_allow_is_none() -> None:
-    nothing = figures([need(1, 1, 2)], [floats(0.3, 0.2, 0.1)], None).figures
+    nothing = judged([need(1, 1, 2)], [floats(0.3, 0.2, 0.1)], None).figures
     assert {name for name, value in nothing.items() if value is None} == {
         *("ndcg10", "map", "auc_3", "auc_4v1", "score_bdci")
     }
-    same = figures([need(4, 4)], [floats(0.2, 0.1)], None).figures
+    same = judged([need(4, 4)], [floats(0.2, 0.1)], None).figures
     assert same["auc_3"] is same["spearman"] is same["auc_4v1"] is None
     assert same["ndcg10"] == 1
 
 
 def test_scores_that_are_all_the_same_have_no_rank_correlation() -> None:
-    assert figures([need(4, 1)], [floats(0.5, 0.5)], None).figures["spearman"] is None
+    assert judged([need(4, 1)], [floats(0.5, 0.5)], None).figures["spearman"] is None
 
 
 def test_needs_without_a_relevant_offer_do_not_count_for_the_order() -> None:
-    with_none = figures([need(4, 1), need(2, 1)], [floats(1, 0), floats(0, 1)], None)
+    with_none = judged([need(4, 1), need(2, 1)], [floats(1, 0), floats(0, 1)], None)
     assert with_none.figures["ndcg10"] == 1
     assert len(with_none.per_need) == 1
     assert with_none.figures["needs"] == 2
@@ -138,18 +145,44 @@ def test_needs_without_a_relevant_offer_do_not_count_for_the_order() -> None:
 
 def test_the_same_figures_have_the_same_interval() -> None:
     values = np.random.default_rng(7).random(40)
-    low, high = bootstrap(values)
-    assert (low, high) == bootstrap(values.copy())
+    interval = bootstrap(values)
+    assert interval is not None
+    low, high = interval
+    assert interval == bootstrap(values.copy())
     assert values.min() < low < values.mean() < high < values.max()
 
 
 def test_more_needs_make_a_narrower_interval() -> None:
     few, many = (np.random.default_rng(7).random(number) for number in (10, 1000))
-    assert np.diff(bootstrap(many)) < np.diff(bootstrap(few))
+    narrow, wide = bootstrap(many), bootstrap(few)
+    assert narrow is not None
+    assert wide is not None
+    assert np.diff(narrow) < np.diff(wide)
 
 
 def test_one_need_has_no_interval() -> None:
-    assert all(math.isnan(bound) for bound in bootstrap(floats(0.5)))
+    assert bootstrap(floats(0.5)) is None
+    alone = judged([need(4, 1)], [floats(1, 0)], None)
+    assert alone.interval is None
+    assert paired_difference(alone, alone) is None
+
+
+def test_two_rankings_are_compared_need_by_need() -> None:
+    needs = [need(4, 1), need(3, 1), need(2, 4)]
+    good = judged(needs, [floats(1, 0), floats(1, 0), floats(0, 1)], None)
+    bad = judged(needs, [floats(0, 1), floats(1, 0), floats(0, 1)], None)
+    difference = paired_difference(good, bad)
+    assert difference is not None
+    mean, low, high = difference
+    assert mean == pytest.approx((1 - 1 / math.log2(3)) / 3, abs=1e-4)
+    assert low == 0 < mean <= high
+    assert paired_difference(good, good) == (0, 0, 0)
+
+
+def test_levels_are_told_with_what_people_gave_them() -> None:
+    result = judged([need(4, 3, 2, 1)], [floats(4, 3, 2, 1)], [integers([4, 4, 4, 1])])
+    assert result.called == {4: (3, round(2 / 3, 4)), 1: (1, 0.0)}
+    assert judged([need(4, 1)], [floats(1, 0)], None).called == {}
 
 
 # ---------------------------------------------------------------- peers
@@ -183,8 +216,8 @@ def test_the_ranker_is_evaluated_beside_bm25_and_the_model_alone(embedder: Embed
     ]
     questions = [ask(embedder, tokenizer, each.title, each.text) for each in needs]
     pool = Pool(segment, statistics(segment))
-    judged = Judgements(needs, offers)
-    result = evaluate(judged, questions, pool, Ranker(ranker_weights()), tokenizer)
+    judgements = Judgements(needs, offers)
+    result = evaluate(judgements, questions, pool, Ranker(ranker_weights()), tokenizer)
     assert result.keys() == {"ranker", "bm25", "model"}
     for each in result.values():
         assert each.figures.keys() == CONTRACT
@@ -192,5 +225,5 @@ def test_the_ranker_is_evaluated_beside_bm25_and_the_model_alone(embedder: Embed
         assert each.figures["needs"] == 2
     # Only the ranker says levels.
     assert [each.figures["score_bdci"] is None for each in result.values()] == [False, True, True]
-    again = evaluate(judged, questions, pool, Ranker(ranker_weights()), tokenizer)
+    again = evaluate(judgements, questions, pool, Ranker(ranker_weights()), tokenizer)
     assert {name: each.figures for name, each in again.items()} == {name: each.figures for name, each in result.items()}

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
-from matcher import e5, sample
+from matcher import adapter, e5, sample
 from matcher.embed import OnnxEncoder, prepare_default_model, token_batches
 from matcher.errors import ModelError
 
@@ -28,7 +29,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> np.
     from sentence_transformers import SentenceTransformer
 
     folder = tmp_path_factory.mktemp("model") / "whole"
-    e5.write_folder(folder, keep=None)
+    e5.write_folder(folder, keep=None, correction=adapter.shipped())
     model = SentenceTransformer(str(folder), device="cpu")
     assert model.tokenizer.vocab_size > 250_000
     vectors: np.ndarray = model.encode(texts, prompt_name="query", batch_size=8)
@@ -65,6 +66,37 @@ def test_damaged_weights_are_refused_by_their_checksum(tmp_path: Path) -> None:
     damaged.write_bytes(e5.weights_path().read_bytes()[:-1])
     with pytest.raises(ModelError, match="校验和"):
         e5.read_weights(damaged)
+
+
+def test_the_adapter_is_added_to_the_weights_that_it_names() -> None:
+    name = "encoder.layer.0.attention.self.query"
+    tensors = {f"{name}.weight": np.zeros((384, 384), np.float32)}
+    factors = load_file(adapter.shipped())
+    with pytest.raises(ModelError, match="与模型不符"):
+        adapter.correct(tensors, adapter.shipped())  # the other tensors are missing
+    tensors = {
+        own.removesuffix(".up"): np.zeros(
+            (len(factors[own]), factors[own.replace(".up", ".down")].shape[1]), np.float32
+        )
+        if own.endswith(".up")
+        else np.zeros(factors[own].shape, np.float32)
+        for own in factors
+        if not own.endswith(".down")
+    }
+    adapter.correct(tensors, adapter.shipped())
+    up, down = (factors[f"{name}.weight.{part}"].astype(np.float32) for part in ("up", "down"))
+    assert np.allclose(tensors[f"{name}.weight"], up @ down)
+    assert all(np.abs(tensor).max() > 0 for tensor in tensors.values())
+
+
+def test_a_damaged_or_missing_adapter_is_named(tmp_path: Path) -> None:
+    damaged = tmp_path / "adapter.safetensors"
+    with pytest.raises(ModelError, match="重新安装"):
+        adapter.digest(damaged)
+    damaged.write_bytes(adapter.shipped().read_bytes()[:1000])
+    with pytest.raises(ModelError, match="已损坏"):
+        adapter.correct({}, damaged)
+    assert adapter.digest(damaged) != adapter.digest(adapter.shipped())
 
 
 def test_a_half_written_model_folder_is_named_with_its_remedy(tmp_path: Path) -> None:

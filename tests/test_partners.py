@@ -4,6 +4,8 @@ import random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from matcher.partners import LEVEL_WEIGHT, OLDEST_WEIGHT, Partner, suggest
 from matcher.records import Achievement, institution_id
@@ -67,6 +69,18 @@ def test_more_offers_count_more() -> None:
 def test_one_strong_offer_outweighs_a_few_weak_ones() -> None:
     weak = [match(key, "弱", 2) for key in range(5)]
     assert names(*weak, match(9, "强", 4)) == ["强", "弱"]
+
+
+def test_no_pile_of_weak_ones_outweighs_a_strong_one() -> None:
+    # A strong one has a score of at least a half, a weak one less than that of a medium one.
+    weak = [match(key, "弱", 2, 0.9) for key in range(30)]
+    assert names(*weak, match(99, "强", 4, 0.5, date="1990")) == ["强", "弱"]
+
+
+def test_one_weak_old_offer_is_enough_to_be_named() -> None:
+    found = partners(match(1, "西南大学", 2, 0.2, date="1990"), match(2, "四川大学", 3, 0.6))
+    assert [partner.name for partner in found] == ["四川大学", "西南大学"]
+    assert found[1].score > 0
 
 
 def test_a_better_score_counts_more_within_a_level() -> None:
@@ -136,3 +150,49 @@ def test_the_answer_does_not_depend_on_the_order_of_the_matches() -> None:
 def test_equally_good_ones_come_in_the_order_of_their_ids() -> None:
     found = partners(*[match(key, f"机构{key}") for key in range(5)])
     assert [partner.id for partner in found] == sorted(partner.id for partner in found)
+
+
+LEVEL, SCORE = st.sampled_from([1, 2, 3, 4]), st.floats(0.01, 1)
+DATE = st.none() | st.integers(1985, 2031).map(str)
+OFFERS = st.lists(st.tuples(st.sampled_from("甲乙丙丁"), LEVEL, SCORE, DATE), min_size=1, max_size=12)
+Offers = list[tuple[str, int, float, str | None]]
+
+
+def made(offers: Offers) -> list[Match]:
+    return [match(key, owner, level, score, date=date) for key, (owner, level, score, date) in enumerate(offers)]
+
+
+def scores(offers: Offers) -> dict[str, float]:
+    return {partner.name: partner.score for partner in partners(*made(offers), question="")}
+
+
+@given(OFFERS, LEVEL, SCORE, DATE)
+def test_a_further_offer_never_lowers_an_institution_and_moves_no_other(
+    offers: Offers, level: int, score: float, date: str | None
+) -> None:
+    before, after = scores(offers), scores([*offers, ("甲", level, score, date)])
+    # Scores are rounded to four digits.
+    assert after.get("甲", 0) >= before.pop("甲", 0) - 1e-4
+    after.pop("甲", None)
+    assert after == before
+
+
+@given(OFFERS, LEVEL, SCORE, st.data())
+def test_a_stronger_offer_never_lowers_an_institution(
+    offers: Offers, level: int, score: float, data: st.DataObject
+) -> None:
+    which = data.draw(st.integers(0, len(offers) - 1))
+    owner, old_level, old_score, date = offers[which]
+    better = (owner, max(level, old_level), max(score, old_score), date)
+    before, after = scores(offers), scores([*offers[:which], better, *offers[which + 1 :]])
+    assert after.get(owner, 0) >= before.get(owner, 0) - 1e-4
+
+
+@given(OFFERS)
+def test_everybody_with_a_related_offer_is_named_but_the_asker(offers: Offers) -> None:
+    related = {owner for owner, level, _, _ in offers if level > 1}
+    assert set(names(*made(offers), asker="甲", question="")) == related - {"甲"}
+    found = partners(*made(offers), question="")
+    assert {partner.name for partner in found} == related
+    assert [partner.score for partner in found] == sorted((partner.score for partner in found), reverse=True)
+    assert all(0 < partner.score <= 1 for partner in found)

@@ -57,6 +57,10 @@ def scored(*keys: int) -> list[Scored]:
     return [Scored(key, 1 - place / 100, 4, {}) for place, key in enumerate(keys)]
 
 
+def feature_values(limit: int) -> st.SearchStrategy[list[float]]:
+    return st.lists(st.floats(-limit, limit, width=32), min_size=len(FEATURES), max_size=len(FEATURES))
+
+
 @pytest.fixture
 def question(embedder: Embedder, tokenizer: Tokenizer) -> Question:
     return ask(embedder, tokenizer, "银耳烘干", "鲜银耳用热泵烘干，降低能耗。")
@@ -116,7 +120,11 @@ def test_contributions_name_what_spoke_for_a_match(ranker: Ranker, question: Que
     assert sum(best.contributions.values()) > sum(worst.contributions.values())
 
 
-@given(st.lists(st.floats(-1, 1, width=32), min_size=6, max_size=6), st.integers(0, 5), st.floats(0, 1, width=32))
+@given(
+    st.lists(st.floats(-1, 1, width=32), min_size=len(FEATURES), max_size=len(FEATURES)),
+    st.integers(0, len(FEATURES) - 1),
+    st.floats(0, 1, width=32),
+)
 @settings(max_examples=60, deadline=None)
 def test_more_of_what_speaks_for_a_match_never_lowers_it(values: list[float], place: int, more: float) -> None:
     regression = Regression.of(ranker_weights()["forms"]["full"])
@@ -125,7 +133,10 @@ def test_more_of_what_speaks_for_a_match_never_lowers_it(values: list[float], pl
     assert (high >= low - 1e-12).all()
 
 
-@given(st.lists(st.floats(-5, 5, width=32), min_size=6, max_size=6), st.permutations([0.0, 3.0, -2.0]))
+@given(
+    st.lists(st.floats(-5, 5, width=32), min_size=len(FEATURES), max_size=len(FEATURES)),
+    st.permutations([0.0, 3.0, -2.0]),
+)
 @settings(max_examples=60, deadline=None)
 def test_a_higher_level_is_never_more_likely_than_a_lower_one(values: list[float], intercepts: list[float]) -> None:
     form = ranker_weights()["forms"]["full"] | {"intercepts": intercepts}
