@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -69,6 +69,7 @@ def ingest(
 ) -> None:
     """导入成果、专利、需求或机构，坏行写入拒收文件并说明原因。"""
     from matcher.records import KINDS
+    from matcher.terminal import report_lines
 
     if kind is not None and kind not in KINDS:
         raise typer.BadParameter(f"“{kind}”不是记录类型；可用 {'、'.join(KINDS)}", param_hint="--kind")
@@ -85,7 +86,8 @@ def ingest(
                 continue
             reports.append(report.as_json())
             if not as_json:
-                _print_report(report.as_json(), report.columns, report.unused)
+                for line in report_lines(report):
+                    _say(line)
         _catch_up(matcher)
         if as_json and reports:
             _print_json(reports[0] if len(files) == 1 else reports)
@@ -260,11 +262,10 @@ def train(
         weights = training.fit_ranker(material, matcher.embedder.fingerprint, data, matcher.ranker.weights)
         validation = cross_validate(material, judged, matcher.tokenizer)
         weights["card"] = training.card(judged, data, validation.card() if validation else None)
+        Memory.remove(out)  # first: an earlier memory must never stand beside a new ranker
         training.save(weights, out / "ranker.json")
         if remember:
             training.learn_memory(material, Ranker(weights)).save(out)
-        else:
-            Memory.remove(out)
     _say_dropped(judged)
     if validation:
         _say("五折交叉验证（按需求分组，每条需求都由未见过它的排序器排序）：")
@@ -336,14 +337,14 @@ def demo() -> None:
     """装入样例语料，并演示一条需求的匹配结果。"""
     from matcher import sample
     from matcher.engine import MatchQuery
-    from matcher.terminal import print_answer, print_need
+    from matcher.terminal import print_answer, print_need, report_lines
     from matcher.views import answer_json
 
     with _matcher() as matcher:
         for kind, name in sample.FILES:
             report = matcher.ingest(sample.path(name), kind, source=sample.SOURCE)
             if report.counts["added"] or report.counts["updated"]:
-                _print_report(report.as_json(), {}, ())
+                _say(report_lines(report)[0])
         _catch_up(matcher)
         need = next(record for record in sample.records("need") if record.source_id == sample.SHOWN_NEED)
         print_need(need)
@@ -434,23 +435,6 @@ def _mapping(pairs: list[str]) -> dict[str, str]:
             raise typer.BadParameter(f"“{pair}”应写成 字段=列名，例如 标题=项目名", param_hint="--map")
         overrides[field.strip()] = column.strip()
     return overrides
-
-
-def _print_report(report: dict[str, object], columns: Any, unused: Any) -> None:
-    from matcher.records import KIND_NAMES
-
-    name = KIND_NAMES[report["kind"]]  # type: ignore[index]
-    line = f"{report['file']}：读到 {report['read']} 条{name}，新增 {report['added']}，更新 {report['updated']}"
-    line += f"，未变 {report['unchanged']}，拒收 {report['rejected']}。"
-    if report["read"] == report["unchanged"]:
-        line += "内容与上次相同，没有任何改动。"
-    _say(line)
-    if columns:
-        _say("  列的对应：" + "，".join(f"{field}←{column}" for field, column in columns.items()))
-    if unused:
-        _say(f"  未使用的列：{'、'.join(unused)}（可用 --map 字段=列名 指明）")
-    if report["rejects_file"]:
-        _say(f"  拒收的行及原因见 {report['rejects_file']}")
 
 
 def _print_json(value: object) -> None:

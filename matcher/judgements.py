@@ -79,9 +79,9 @@ def read_judgements(
     :param split: keep only judgements whose column `split` says so.
     :raises UnreadableFile: if a file is no table of this kind, or nothing usable is in it.
     """
-    texts = _read_needs(needs_file)
-    bodies = {id_: offer for path in offer_files for id_, offer in _read_offers(path)}
     dropped: Counter[str] = Counter()
+    texts = _read_needs(needs_file, dropped)
+    bodies = {id_: offer for path in offer_files for id_, offer in _read_offers(path)}
     # How often each level was given: a pair repeated a million times must not be searched a million times.
     levels: dict[tuple[str, str], dict[Offer, Counter[int]]] = {}
     ids: dict[tuple[str, str], dict[str, None]] = {}
@@ -178,17 +178,23 @@ def _mean(given: Counter[int]) -> int:
     return (2 * sum(level * count for level, count in given.items()) + number) // (2 * number)
 
 
-def _read_needs(path: Path) -> dict[str, tuple[str, str]]:
+def _read_needs(path: Path, dropped: Counter[str]) -> dict[str, tuple[str, str]]:
     table = read_table(path)
     columns = map_columns(table.columns, "need")
     if "source_id" not in columns.fields or not {"title", "abstract"} & columns.fields.keys():
         raise UnreadableFile(f"{path.name} 不是需求表：应有 need_id、title、text 三列。")
-    needs = {}
+    needs: dict[str, tuple[str, str]] = {}
     for row in table.rows:
-        if isinstance(row, Row):
-            values = columns.apply(row)
-            if "source_id" in values:
-                needs[values["source_id"]] = (values.get("title", ""), values.get("abstract", ""))
+        if not isinstance(row, Row):
+            dropped[f"需求表：{row.reason}"] += 1
+            continue
+        values = columns.apply(row)
+        if "source_id" not in values:
+            dropped["需求表：没有 need_id"] += 1
+            continue
+        text = (values.get("title", ""), values.get("abstract", ""))
+        if needs.setdefault(values["source_id"], text) != text:
+            dropped["需求表：need_id 重复而文字不同，取第一行"] += 1
     return needs
 
 

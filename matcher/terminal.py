@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from matcher.evaluate import Evaluation, paired_difference
+from matcher.ingest import IngestReport
 from matcher.programs import Tag
 from matcher.rank import LEVEL_NAMES
 from matcher.records import KIND_NAMES, KINDS, PROGRAMME_NAMES, Record
@@ -20,6 +21,23 @@ from matcher.records import KIND_NAMES, KINDS, PROGRAMME_NAMES, Record
 # Where standard output is no terminal, lines are as long as their text.
 WIDE = 10_000
 RANKING_NAMES = {"ranker": "本排序器", "bm25": "BM25", "model": "单独使用模型", "against": "对照排序器"}
+
+
+def report_lines(report: IngestReport) -> list[str]:
+    """What an ingest did: the counts, then how columns were read and where the refused rows are."""
+    counts = report.as_json()
+    line = f"{counts['file']}：读到 {counts['read']} 条{KIND_NAMES[report.kind]}，新增 {counts['added']}"
+    line += f"，更新 {counts['updated']}，未变 {counts['unchanged']}，拒收 {counts['rejected']}。"
+    if counts["read"] == counts["unchanged"]:
+        line += "内容与上次相同，没有任何改动。"
+    lines = [line]
+    if report.columns:
+        lines.append("  列的对应：" + "，".join(f"{field}←{column}" for field, column in report.columns.items()))
+    if report.unused:
+        lines.append(f"  未使用的列：{'、'.join(report.unused)}（可用 --map 字段=列名 指明）")
+    if counts["rejects_file"]:
+        lines.append(f"  拒收的行及原因见 {counts['rejects_file']}")
+    return lines
 
 
 def print_need(need: Record) -> None:

@@ -277,6 +277,7 @@ def test_what_cannot_be_used_is_named_and_the_rest_of_a_gbk_file_is_learned(
         "level 不是 1、2、3、4": 3,
         "没有成果标题": 1,
         "need_id 在需求表中没有或没有文字": 3,
+        "需求表：没有 need_id": 1,
     }
     given = files(pairs, needs, "gb18030")
     code, _, message = run("train", *given, "--out", tmp_path / "out")
