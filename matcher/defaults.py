@@ -17,7 +17,7 @@ from matcher import sample, training
 from matcher.embed import Embedder, Progress
 from matcher.features import FEATURES
 from matcher.judgements import Judgements, Offer, ask_tagged, build_pool, read_judgements
-from matcher.programs import EVIDENCE, FILINGS, Evidence, Tagger
+from matcher.programs import EVIDENCE, FILINGS, Evidence, Tagger, read_arrays
 from matcher.rank import Ranker
 from matcher.records import OFFER_KINDS, Record
 from matcher.settings import Settings
@@ -33,7 +33,7 @@ def load_tagger(settings: Settings, embedder: Embedder, tokenizer: Tokenizer) ->
     """
     if settings.ranker and (settings.ranker / "tagger.npz").exists():
         return Tagger.load(settings.ranker / "tagger.npz", embedder, tokenizer)
-    path = _weights(settings, embedder) / "tagger.npz"
+    path = _weights(settings, embedder, "tagger.npz") / "tagger.npz"
     if not path.exists():
         texts, labels, mean = sample.tagged_texts(sample_labelled(), embedder, tokenizer)
         evidence = Evidence(embedder, tokenizer, mean)
@@ -48,7 +48,7 @@ def load_ranker(settings: Settings, embedder: Embedder, tokenizer: Tokenizer, ta
     """
     if settings.ranker:
         return Ranker.load(settings.ranker, embedder.fingerprint)
-    folder = _weights(settings, embedder)
+    folder = _weights(settings, embedder, "ranker.json")
     if not (folder / "ranker.json").exists():
         weights = fit_on_sample(embedder, tokenizer, tagger)
         training.save(weights, folder / "ranker.json")
@@ -88,12 +88,20 @@ def sample_labelled() -> list[Record]:
     return [record for kind, _ in sample.FILES if kind != "institution" for record in sample.records(kind)]
 
 
-def _weights(settings: Settings, embedder: Embedder) -> Path:
+def _weights(settings: Settings, embedder: Embedder, name: str) -> Path:
+    """The folder of a file of weights: the shipped one if that was made for this model, else one in the home.
+
+    Each file for itself: a ranker is fitted anew with the tagger that it will meet.
+    """
     shipped = Path(str(resources.files("matcher") / "weights"))
-    if (shipped / "ranker.json").exists():
-        made_for = json.loads((shipped / "ranker.json").read_text("utf-8"))["model"]
-        if made_for == embedder.fingerprint:
-            return shipped
+    if (shipped / name).exists() and _made_for(shipped / name) == embedder.fingerprint:
+        return shipped
     # Another version of the program may look at other features.
     looked_at = hashlib.sha256(repr((FEATURES, EVIDENCE, FILINGS)).encode()).hexdigest()[:8]
     return settings.home / "model" / f"weights-{embedder.fingerprint.replace(':', '-')}-{looked_at}"
+
+
+def _made_for(path: Path) -> str:
+    if path.suffix == ".npz":
+        return str(read_arrays(path)["model"])
+    return str(json.loads(path.read_text("utf-8"))["model"])
