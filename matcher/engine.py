@@ -19,7 +19,7 @@ from matcher.embed import Embedder, Progress, VectorCache, load_encoder
 from matcher.errors import Busy, InvalidQuery, NotFound
 from matcher.explain import Explainer, Why
 from matcher.features import ask
-from matcher.index import LocalIndex, LocalWriter
+from matcher.index import Index, Writer, open_index
 from matcher.ingest import IngestReport, ingest_file
 from matcher.partners import Partner, suggest
 from matcher.programs import Tag, TaggedText, Tagger
@@ -150,12 +150,15 @@ class Matcher:
             return defaults.load_ranker(self.settings, self.embedder, self.tokenizer, self.tagger)
 
     @cached_property
-    def index(self) -> LocalIndex:
+    def index(self) -> Index:
         """The index, at its latest generation."""
         with self._loading:
-            index = LocalIndex(self.settings.home / "index", self.embedder.fingerprint, self.embedder.dimension)
+            index = self._open_index()
             index.refresh()
             return index
+
+    def _open_index(self) -> Index:
+        return open_index(self.settings, self.embedder.fingerprint, self.embedder.dimension)
 
     # ------------------------------------------------------------ writing
 
@@ -188,8 +191,7 @@ class Matcher:
 
     def reindex(self, progress: Progress | None = None) -> int:
         """Build the index anew from the store; the old one serves until the new one is complete."""
-        index = LocalIndex(self.settings.home / "index", self.embedder.fingerprint, self.embedder.dimension)
-        with index.writer(WRITER_WAIT, rebuild=True) as writer:
+        with self._open_index().writer(WRITER_WAIT, rebuild=True) as writer:
             count = self._advance(writer, progress, publish=False)
             writer.flush(writer.revision)
         return count
@@ -215,7 +217,7 @@ class Matcher:
                     self.catch_up(progress, wait=0)
         return self.index.generation != before
 
-    def _advance(self, writer: LocalWriter, progress: Progress | None, publish: bool) -> int:
+    def _advance(self, writer: Writer, progress: Progress | None, publish: bool) -> int:
         total, done = self.store.count_changes(writer.revision), 0
         while changes := self.store.changes(writer.revision, CATCH_UP_BATCH):
 

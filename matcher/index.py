@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,6 +32,7 @@ from matcher.frequencies import Statistics, statistics_of
 from matcher.lexical import LexicalDocument, attribute, build
 from matcher.records import Visibility
 from matcher.segments import Integers, Segment, concatenate
+from matcher.settings import Settings
 from matcher.snapshot import Snapshot
 
 FORMAT = 1
@@ -59,6 +60,9 @@ class Index(Protocol):
     def search(self, query: IndexQuery, filters: Filters, limit: int) -> dict[str, Integers]:
         """Engine name to keys, best first, at most `limit` each; filters act inside the search."""
 
+    def search_many(self, queries: Sequence[IndexQuery], filters: Filters, limit: int) -> list[dict[str, Integers]]:
+        """What `search` gives for each query, at the price of a batch."""
+
     def documents(self, keys: Integers) -> Segment:
         """Arrays of the documents with these keys, in this order; all must exist."""
 
@@ -70,6 +74,37 @@ class Index(Protocol):
 
     def refresh(self) -> bool:
         """Load the latest generation; whether there was a newer one."""
+
+    def writer(self, wait: float, rebuild: bool = False) -> AbstractContextManager[Writer]:
+        """Hold the one right to write.
+
+        :param wait: seconds to wait for another process.
+        :param rebuild: start from nothing, whatever there is; readers keep the old generation until the
+            first published flush.
+        :raises Busy: if the other process does not finish in time.
+        :raises DamagedIndex: if the current generation cannot be read, unless rebuilding.
+        """
+
+
+class Writer(Protocol):
+    """Collects changes and makes them one generation; who is killed in between leaves the last one serving."""
+
+    @property
+    def revision(self) -> int:
+        """The store's revision that the last flush reached."""
+
+    def upsert(self, documents: Sequence[IndexDocument]) -> None:
+        """Put documents in, in place of those with the same key."""
+
+    def delete(self, keys: Sequence[int]) -> None:
+        """Take documents out; unknown keys do nothing."""
+
+    def flush(self, revision: int, publish: bool = True) -> None:
+        """Write all changes so far as the next generation.
+
+        :param revision: the store's revision that they bring the index to.
+        :param publish: whether readers shall see it now.
+        """
 
 
 class LocalIndex:
@@ -121,6 +156,10 @@ class LocalIndex:
         found["words"] = snapshot.lexical.search(query.terms, _attribute_filters(filters), limit)
         return found
 
+    def search_many(self, queries: Sequence[IndexQuery], filters: Filters, limit: int) -> list[dict[str, Integers]]:
+        """See `Index`."""
+        return [self.search(query, filters, limit) for query in queries]
+
     def documents(self, keys: Integers) -> Segment:
         """See `Index`."""
         if self.snapshot is None:
@@ -151,14 +190,7 @@ class LocalIndex:
 
     @contextmanager
     def writer(self, wait: float, rebuild: bool = False) -> Iterator[LocalWriter]:
-        """Hold the writer's lock.
-
-        :param wait: seconds to wait for another process.
-        :param rebuild: start from nothing, whatever is on disk; readers keep the old generation until
-            the first published flush.
-        :raises Busy: if the other process does not finish in time.
-        :raises DamagedIndex: if the current generation cannot be read, unless rebuilding.
-        """
+        """See `Index`; the lock is a file, which the kernel drops with its process."""
         with self._locked(wait):
             if not rebuild:
                 self.refresh()
@@ -166,7 +198,6 @@ class LocalIndex:
 
     @contextmanager
     def _locked(self, wait: float) -> Iterator[None]:
-        # The kernel drops the lock with its process: a kill leaves nothing to clean up.
         try:
             with FileLock(self._root / "write.lock", timeout=wait):
                 yield
@@ -182,8 +213,13 @@ class LocalIndex:
             raise DamagedIndex("索引的 CURRENT 文件已损坏。请运行 matcher reindex 从数据库重建索引。") from error
 
 
+def open_index(settings: Settings, fingerprint: str, dimension: int) -> Index:
+    """The index that the settings name; nothing is loaded before `refresh`."""
+    return LocalIndex(settings.home / "index", fingerprint, dimension)
+
+
 class LocalWriter:
-    """Collects changes and writes them as one generation."""
+    """See `Writer`."""
 
     def __init__(self, index: LocalIndex, root: Path, base: Snapshot | None) -> None:
         self._index = index
@@ -194,25 +230,21 @@ class LocalWriter:
 
     @property
     def revision(self) -> int:
-        """The store's revision that the last flush reached."""
+        """See `Writer`."""
         return self._base.revision if self._base else 0
 
     def upsert(self, documents: Sequence[IndexDocument]) -> None:
-        """Put documents in, in place of those with the same key."""
+        """See `Writer`."""
         self._added.update((document.key, document) for document in documents)
 
     def delete(self, keys: Sequence[int]) -> None:
-        """Take documents out; unknown keys do nothing."""
+        """See `Writer`."""
         for key in keys:
             self._added.pop(key, None)
             self._deleted.add(key)
 
     def flush(self, revision: int, publish: bool = True) -> None:
-        """Write all changes so far as the next generation.
-
-        :param revision: the store's revision that they bring the index to.
-        :param publish: whether readers shall see it now.
-        """
+        """See `Writer`."""
         base = self._base
         number = self._next_number()
         names = list(base.segment_names) if base else []
