@@ -1,0 +1,82 @@
+"""What the tests of the index share: backends, questions, and folders looked into."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from matcher.documents import VISIBILITY_ORDER, Filters, IndexDocument, IndexQuery
+from matcher.index import KEPT_GENERATIONS, LocalIndex
+from tests.fakes import DIMENSION, FakeEncoder, index_document
+
+ROOT = Path(__file__).parents[2]
+FINGERPRINT = "fake:64"
+ALL = Filters(visibilities=VISIBILITY_ORDER)
+PUBLIC = Filters(visibilities=("public",))
+
+# A new backend joins here: a function that opens it on a folder of its own.
+BACKENDS: dict[str, Callable[[Path], LocalIndex]] = {
+    "local": lambda folder: LocalIndex(folder, FINGERPRINT, DIMENSION),
+}
+Opener = Callable[[], LocalIndex]
+
+
+def write(
+    index: LocalIndex, documents: Sequence[IndexDocument] = (), deleted: Sequence[int] = (), revision: int = 1
+) -> None:
+    with index.writer(10) as writer:
+        writer.delete(deleted)
+        writer.upsert(documents)
+        writer.flush(revision)
+
+
+def ask(title: str, text: str = "") -> IndexQuery:
+    vectors = FakeEncoder().encode([title, text or title], "query")
+    return IndexQuery(vectors[0], vectors[1], f"{title} {text}".split())
+
+
+def rankings(index: LocalIndex, query: IndexQuery, filters: Filters = PUBLIC, limit: int = 100) -> list[list[int]]:
+    return [keys.tolist() for keys in index.search(query, filters, limit).values()]
+
+
+def keys_of(index: LocalIndex) -> set[int]:
+    """The keys that a search without limits finds; every engine must find the same."""
+    found = rankings(index, ask("银耳"), ALL, 10_000)
+    assert all(len(set(keys)) == len(keys) for keys in found)
+    sets = {frozenset(keys) for keys in found} or {frozenset()}
+    assert len(sets) == 1
+    return set(sets.pop())
+
+
+def mushroom(key: int, **values: Any) -> IndexDocument:
+    return index_document(key, f"银耳 第{key}种", "银耳 正文", **values)
+
+
+def home(tmp_path: Path) -> Path:
+    (folder,) = (tmp_path / "index").iterdir()
+    return folder
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def check_tidy(folder: Path) -> None:
+    """Only whole generations are left, few of them, and only the segments that they use."""
+    generations = names(folder / "generations")
+    assert (folder / "CURRENT").read_text() in generations
+    assert len(generations) <= KEPT_GENERATIONS
+    used = {
+        name
+        for number in generations
+        for name in json.loads((folder / "generations" / number / "manifest.json").read_text("utf-8"))["segments"]
+    }
+    assert names(folder / "segments") == used
+
+
+def child(script: str, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True, cwd=ROOT)
