@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from matcher.records import KINDS, PROGRAMME_CODES, Kind, Visibility
-from matcher.segments import Floats, Segment, ragged_grams, ragged_terms
+from matcher.segments import Floats, Hashes, Segment, hash_terms, ragged_grams, ragged_terms
 from matcher.text import char_ngrams
 from matcher.values import PROVINCES
 
@@ -60,6 +61,11 @@ class IndexQuery:
     title_vector: Floats
     body_vector: Floats
     terms: Sequence[str]
+
+    @cached_property
+    def hashes(self) -> Hashes:
+        """The terms as the index knows them, each once."""
+        return np.unique(hash_terms(self.terms))
 
 
 def programme_bits(codes: Sequence[str]) -> np.uint8:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matcher.embed import Embedder
-from matcher.frequencies import BUCKETS, Statistics, inverse_frequency, weighted_counts
+from matcher.frequencies import BUCKETS, K1, B, Statistics, inverse_frequency, weighted_counts
 from matcher.programs import centre
 from matcher.records import embedded_text
 from matcher.segments import Bytes, Floats, Hashes, Integers, Segment, hash_terms
@@ -36,8 +36,6 @@ FEATURE_NAMES = {
     "gram_cosine": "用字用词相近",
     "programme_overlap": "同属一个专项",
 }
-# Okapi BM25's usual constants (Robertson & Zaragoza 2009, section 3.2).
-K1, B = 1.2, 0.75
 # A collection of this many documents counts as much for its mean vector as what the ranker knew before.
 PRIOR_DOCUMENTS = 200
 # The rarest terms of a question that are compared: a need of a thousand characters tells of its

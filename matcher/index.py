@@ -1,11 +1,12 @@
-"""Records to candidates: what an index must do, and the local one (FAISS beside tantivy).
+"""Records to candidates: what an index must do, and the local one.
 
 The local index lives in one folder::
 
     CURRENT               names the generation that readers load; replaced atomically
     write.lock            held by the one process that writes
-    segments/NAME/        arrays of documents (`matcher.segments`), immutable, shared by generations
-    generations/N/        manifest.json, dead.npy (documents since replaced or deleted), lexical/
+    segments/NAME/        documents' arrays and what they are searched by (`matcher.segments`,
+                          `matcher.postings`, `matcher.nearest`); immutable, shared by generations
+    generations/N/        manifest.json, dead.npy (documents since replaced or deleted), counts.npz
 
 A writer prepares the next generation beside the current one and switches at the end, so a reader sees
 all of a change or nothing of it, and a killed writer leaves only folders that the next one removes.
@@ -18,9 +19,8 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -28,16 +28,17 @@ from numpy.typing import NDArray
 
 from matcher.documents import VISIBILITY_ORDER, Filters, IndexDocument, IndexQuery, segment_of
 from matcher.errors import Busy, DamagedIndex
-from matcher.frequencies import Statistics, statistics_of
-from matcher.lexical import LexicalDocument, attribute, build
+from matcher.frequencies import Counts, Statistics, statistics_of
 from matcher.records import Visibility
-from matcher.segments import Integers, Segment, concatenate
+from matcher.segments import Integers, Segment
 from matcher.settings import Settings
-from matcher.snapshot import Snapshot
+from matcher.snapshot import LoadedSegment, Snapshot, write_segment
 
-FORMAT = 1
-# A flush adds one segment; past these limits all are rewritten as one without the dead.
-MAX_SEGMENTS = 8
+FORMAT = 2
+# A flush adds one segment, and rewrites the older ones up to this many times its size into it: so segments
+# stay few, and each document is rewritten a few times at most however large the index grows.
+GROWTH = 3
+# A segment with more dead than this is rewritten too.
 MAX_DEAD_SHARE = 0.3
 # Generations kept, the current one included: a reader may still be opening the one before.
 KEPT_GENERATIONS = 3
@@ -133,32 +134,15 @@ class LocalIndex:
 
     def count(self, visibilities: Sequence[Visibility] = VISIBILITY_ORDER) -> int:
         """See `Index`."""
-        return int(self.snapshot.allowed(Filters(visibilities=tuple(visibilities))).sum()) if self.snapshot else 0
+        return self.snapshot.allowed(Filters(visibilities=tuple(visibilities)))[1] if self.snapshot else 0
 
     def search(self, query: IndexQuery, filters: Filters, limit: int) -> dict[str, Integers]:
         """See `Index`."""
-        snapshot = self.snapshot
-        if snapshot is None:
-            return {}
-        allowed = snapshot.allowed(filters)
-        limit = min(limit, int(allowed.sum()))
-        if not limit:
-            return {}
-        bitmap = np.packbits(allowed, bitorder="little")
-        parameters = _selector(bitmap)
-        found: dict[str, Integers] = {}
-        for name, engine, vector in (
-            ("title", snapshot.title, query.title_vector),
-            ("body", snapshot.body, query.body_vector),
-        ):
-            _, rows = engine.search(vector.reshape(1, -1), limit, params=parameters)
-            found[name] = snapshot.keys[rows[0][rows[0] >= 0]]
-        found["words"] = snapshot.lexical.search(query.terms, _attribute_filters(filters), limit)
-        return found
+        return self.search_many([query], filters, limit)[0]
 
     def search_many(self, queries: Sequence[IndexQuery], filters: Filters, limit: int) -> list[dict[str, Integers]]:
         """See `Index`."""
-        return [self.search(query, filters, limit) for query in queries]
+        return self.snapshot.search(queries, filters, limit) if self.snapshot else [{} for _ in queries]
 
     def documents(self, keys: Integers) -> Segment:
         """See `Index`."""
@@ -177,7 +161,7 @@ class LocalIndex:
             if number in (0, self.generation):
                 return False
             try:
-                self.snapshot = Snapshot(self._root, number)
+                self.snapshot = Snapshot(self._root, number, self.snapshot)
             except (FileNotFoundError, DamagedIndex) as error:
                 if number != self._current():
                     continue  # a writer has moved on and cleaned up while this one was read
@@ -245,24 +229,22 @@ class LocalWriter:
 
     def flush(self, revision: int, publish: bool = True) -> None:
         """See `Writer`."""
-        base = self._base
         number = self._next_number()
-        names = list(base.segment_names) if base else []
-        dead = base.dead.copy() if base else np.empty(0, np.bool_)
-        gone = np.array(sorted(self._deleted | self._added.keys()), np.int64)
-        if base and len(gone):
-            rows = base.rows(gone)
-            dead[rows[rows >= 0]] = True
+        names, dead, counts = self._remaining()
         if self._added:
-            segment = segment_of(list(self._added.values()), self._index.dimension)
-            if base and (len(names) >= MAX_SEGMENTS or dead.sum() > MAX_DEAD_SHARE * len(dead)):
-                segment = concatenate([base.take(np.flatnonzero(~dead)), segment])
-                names, dead = [], np.empty(0, np.bool_)
-            name = str(number)
-            segment.save(self._root / "segments" / name)
-            names.append(name)
-            dead = np.concatenate([dead, np.zeros(len(segment), np.bool_)])
-        self._write_generation(number, names, dead, gone, revision)
+            fresh = segment_of(list(self._added.values()), self._index.dimension)
+            counts.add(fresh, _public(fresh, np.arange(len(fresh))))
+            kept = self._kept(dead)
+            starts = self._base.starts if self._base else np.zeros(1, np.int64)
+            parts = [
+                (segment.arrays, np.flatnonzero(~dead[start : start + len(segment)]))
+                for segment, start in list(zip(self._segments, starts, strict=False))[kept:]
+            ]
+            write_segment([*parts, (fresh, np.arange(len(fresh)))], self._root / "segments" / str(number))
+            names = [*names[:kept], str(number)]
+            written = len(fresh) + sum(len(rows) for _, rows in parts)
+            dead = np.concatenate([dead[: starts[kept]], np.zeros(written, np.bool_)])
+        self._write_generation(number, names, dead, counts, revision)
         self._added, self._deleted = {}, set()
         if publish:
             self._publish(number)
@@ -270,7 +252,35 @@ class LocalWriter:
             self._base = self._index.snapshot
             self._clean()
         else:
-            self._base = Snapshot(self._root, number)
+            self._base = Snapshot(self._root, number, self._base)
+
+    @property
+    def _segments(self) -> list[LoadedSegment]:
+        return self._base.segments if self._base else []
+
+    def _remaining(self) -> tuple[list[str], NDArray[np.bool_], Counts]:
+        """What is left of the base: its segments' names, which rows are dead, the public documents' counts."""
+        if self._base is None:
+            return [], np.empty(0, np.bool_), Counts(self._index.dimension)
+        dead, counts = self._base.dead.copy(), self._base.counts.copy()
+        rows = self._base.rows(np.array(sorted(self._deleted | self._added.keys()), np.int64))
+        rows = rows[rows >= 0]
+        dead[rows] = True
+        for segment, start in zip(self._segments, self._base.starts, strict=False):
+            own = rows[(rows >= start) & (rows < start + len(segment))] - start
+            counts.add(segment.arrays, _public(segment.arrays, own), -1)
+        return [segment.name for segment in self._segments], dead, counts
+
+    def _kept(self, dead: NDArray[np.bool_]) -> int:
+        """How many segments stay as they are; the others go into the new one."""
+        sizes = [len(segment) for segment in self._segments]
+        ends = np.cumsum(sizes)
+        gone = [int(dead[end - size : end].sum()) for size, end in zip(sizes, ends, strict=True)]
+        kept, written = len(sizes), len(self._added)
+        while kept and sizes[kept - 1] - gone[kept - 1] <= GROWTH * written:
+            kept -= 1
+            written += sizes[kept] - gone[kept]
+        return next((i for i in range(kept) if gone[i] > MAX_DEAD_SHARE * sizes[i]), kept)
 
     def _next_number(self) -> int:
         """A number no folder has: a killed writer may have left some behind."""
@@ -278,16 +288,15 @@ class LocalWriter:
         return max((int(path.name) for path in taken if path.name.isdigit()), default=0) + 1
 
     def _write_generation(
-        self, number: int, names: list[str], dead: NDArray[np.bool_], gone: Integers, revision: int
+        self, number: int, names: list[str], dead: NDArray[np.bool_], counts: Counts, revision: int
     ) -> None:
         folder = self._root / "generations" / str(number)
-        previous = self._root / "generations" / str(self._base.number) / "lexical" if self._base else None
-        added = (_lexical(document) for document in self._added.values())
-        build(folder / "lexical", previous, gone.tolist(), added)
+        folder.mkdir()
         np.save(folder / "dead.npy", dead)
+        counts.save(folder / "counts.npz")
         manifest = {"revision": revision, "dimension": self._index.dimension, "segments": names}
         (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-        for path in (folder / "dead.npy", folder / "manifest.json", folder):
+        for path in (*folder.iterdir(), folder, *(self._root / "segments" / name for name in names)):
             _sync(path)
 
     def _publish(self, number: int) -> None:
@@ -313,28 +322,10 @@ class LocalWriter:
                 shutil.rmtree(path)
 
 
-def _lexical(document: IndexDocument) -> LexicalDocument:
-    attributes: list[tuple[str, str]] = [("kind", document.kind), ("visibility", document.visibility)]
-    attributes += [("programme", code) for code in document.programmes]
-    if document.province:
-        attributes.append(("province", document.province))
-    return LexicalDocument(document.key, document.title_terms, document.body_terms, attributes)
-
-
-def _attribute_filters(filters: Filters) -> list[list[str]]:
-    groups = {
-        "visibility": filters.visibilities,
-        "kind": filters.kinds,
-        "programme": filters.programmes,
-        "province": filters.provinces,
-    }
-    return [[attribute(name, value) for value in values] for name, values in groups.items() if values]
-
-
-def _selector(bitmap: NDArray[np.uint8]) -> Any:
-    """FAISS's search parameters that let through the rows whose bit is set."""
-    faiss: Any = import_module("faiss")  # its stubs know the C++ signatures, not the Python ones
-    return faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bitmap))
+def _public(segment: Segment, rows: Integers) -> Integers:
+    """Those of the rows whose documents everybody may see."""
+    public: Integers = rows[segment.visibility[rows] == VISIBILITY_ORDER.index("public")]
+    return public
 
 
 def _folder_name(fingerprint: str) -> str:

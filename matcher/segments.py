@@ -6,12 +6,14 @@ n-grams are 32-bit hashes: ranking compares them by the thousand, and needs no v
 
 from __future__ import annotations
 
+import mmap
 import os
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,15 @@ Integers = NDArray[np.int64]
 Hashes = NDArray[np.uint32]
 Bytes = NDArray[np.uint8]
 Shorts = NDArray[np.int16]
+# Documents copied at a time when segments are merged: some 100 MB.
+CHUNK = 1 << 14
+# Arrays with several values a document, and where those of each begin.
+_RAGGED = {
+    "terms": "term_offsets",
+    "title_counts": "term_offsets",
+    "body_counts": "term_offsets",
+    "grams": "gram_offsets",
+}
 
 
 def hash_terms(terms: Sequence[str]) -> Hashes:
@@ -81,19 +92,16 @@ class Segment:
         return len(self.keys)
 
     def save(self, folder: Path) -> None:
-        """Write the arrays and make them durable."""
-        folder.mkdir(parents=True)
-        for field in fields(self):
-            with (folder / f"{field.name}.npy").open("wb") as file:
-                np.save(file, getattr(self, field.name))
-                file.flush()
-                os.fsync(file.fileno())
+        """Write the arrays and make them durable; `folder` must not exist."""
+        write_merged([(self, np.arange(len(self)))], folder)
 
     @classmethod
     def load(cls, folder: Path) -> Segment:
-        """Map the arrays; nothing is read before it is used."""
-        # As plain arrays over the mapping: numpy's own memmap type makes each slice several times slower.
-        return cls(**{f.name: np.asarray(np.load(folder / f"{f.name}.npy", mmap_mode="r")) for f in fields(cls)})
+        """Map the arrays; nothing is read before it is used.
+
+        :raises OSError, ValueError: if a file is missing or damaged.
+        """
+        return cls(**{field.name: map_array(folder / f"{field.name}.npy") for field in fields(cls)})
 
     def select(self, rows: Integers) -> Segment:
         """The documents at `rows`, in that order."""
@@ -125,6 +133,73 @@ def concatenate(segments: Sequence[Segment]) -> Segment:
             arrays.insert(0, np.zeros(1, np.int64))
         parts[field.name] = np.concatenate(arrays)
     return Segment(**parts)  # type: ignore[arg-type]
+
+
+def write_merged(parts: Sequence[tuple[Segment, Integers]], folder: Path) -> None:
+    """Write the documents at `rows` of several segments as one, in order, and make it durable.
+
+    Only some documents are in memory at a time, however large the whole.
+
+    :param folder: must not exist.
+    """
+    folder.mkdir(parents=True)
+    total = sum(len(rows) for _, rows in parts)
+    for field in fields(Segment):
+        first = getattr(parts[0][0], field.name)
+        if field.name.endswith("_offsets"):
+            lengths = [np.diff(getattr(segment, field.name))[rows] for segment, rows in parts]
+            offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
+            write_array(folder / f"{field.name}.npy", offsets.shape, offsets.dtype, [offsets])
+        elif field.name in _RAGGED:
+            bounds = [getattr(segment, _RAGGED[field.name]) for segment, _ in parts]
+            size = sum(int(np.diff(own)[rows].sum()) for own, (_, rows) in zip(bounds, parts, strict=True))
+            write_array(folder / f"{field.name}.npy", (size,), first.dtype, _ragged_chunks(parts, field.name))
+        else:
+            chunks = (getattr(segment, field.name)[rows] for segment, rows in _chunks(parts))
+            write_array(folder / f"{field.name}.npy", (total, *first.shape[1:]), first.dtype, chunks)
+
+
+def _chunks(parts: Sequence[tuple[Segment, Integers]]) -> Iterator[tuple[Segment, Integers]]:
+    for segment, rows in parts:
+        for start in range(0, len(rows), CHUNK):
+            yield segment, rows[start : start + CHUNK]
+
+
+def _ragged_chunks(parts: Sequence[tuple[Segment, Integers]], name: str) -> Iterator[NDArray[np.generic]]:
+    for segment, rows in _chunks(parts):
+        offsets, values = getattr(segment, _RAGGED[name]), getattr(segment, name)
+        if len(rows) and rows[-1] - rows[0] == len(rows) - 1:  # in a row, and so are the values
+            yield values[offsets[rows[0]] : offsets[rows[-1] + 1]]
+        else:
+            yield values[Ragged(offsets, values).take(rows)[0]]
+
+
+def write_array(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], chunks: Iterable[NDArray[Any]]) -> None:
+    """Write a ``.npy`` file from its consecutive parts and make it durable."""
+    with path.open("wb") as file:
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for chunk in chunks:
+            file.write(np.ascontiguousarray(chunk).data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def map_array(path: Path) -> NDArray[Any]:
+    """A ``.npy`` file as a plain read-only array over the mapped file.
+
+    numpy's own memmap type makes each slice several times slower.
+
+    :raises OSError, ValueError: if the file is missing or damaged.
+    """
+    with path.open("rb") as file:
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        size = int(np.prod(shape))
+        if len(mapped) != file.tell() + size * dtype.itemsize:
+            raise ValueError(f"{path} has not the length that its header says")
+        return np.frombuffer(mapped, dtype, size, file.tell()).reshape(shape)
 
 
 def ragged_terms(

@@ -1,91 +1,208 @@
-"""One generation of the local index, loaded: FAISS over the vectors, tantivy over the words."""
+"""One generation of the local index, loaded: its segments, and which of their documents are alive."""
 
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matcher.documents import PROVINCE_ORDER, VISIBILITY_ORDER, Filters, programme_bits, segment_of
+from matcher import nearest, postings
+from matcher.documents import PROVINCE_ORDER, VISIBILITY_ORDER, Filters, IndexQuery, programme_bits, segment_of
 from matcher.errors import DamagedIndex
-from matcher.frequencies import statistics_of
-from matcher.lexical import LexicalReader
+from matcher.frequencies import Counts, Statistics
+from matcher.nearest import Nearest
+from matcher.postings import Postings, asked_terms
 from matcher.records import KINDS
-from matcher.segments import Integers, Segment, concatenate
+from matcher.segments import Floats, Integers, Segment, concatenate, write_merged
 from matcher.values import PROVINCES
+
+# Filters whose rows are remembered: callers ask with few different ones, and reckoning takes milliseconds
+# in a large collection.
+REMEMBERED_FILTERS = 32
+
+Field = Literal["title", "body"]
+
+
+@dataclass(frozen=True)
+class LoadedSegment:
+    """A segment with what it is searched by."""
+
+    name: str
+    identity: tuple[int, int]
+    arrays: Segment
+    postings: Postings
+    title: Nearest
+    body: Nearest
+
+    @classmethod
+    def load(cls, root: Path, name: str) -> LoadedSegment:
+        """Map a folder that `write_segment` wrote.
+
+        :raises Exception: of several kinds, if a file is missing or damaged.
+        """
+        folder = root / "segments" / name
+        arrays = Segment.load(folder)
+        fields: list[Field] = ["title", "body"]
+        title, body = (Nearest(getattr(arrays, field), folder, field) for field in fields)
+        return cls(name, identity(root, name), arrays, Postings.load(folder), title, body)
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+
+def identity(root: Path, name: str) -> tuple[int, int]:
+    """Tells a segment from another that has its name because somebody removed the folder of the index."""
+    stat = (root / "segments" / name / "keys.npy").stat()
+    return stat.st_ino, stat.st_mtime_ns
+
+
+def write_segment(parts: Sequence[tuple[Segment, Integers]], folder: Path) -> None:
+    """Write the documents at `rows` of several segments as one, with all that it is searched by.
+
+    :param folder: must not exist.
+    """
+    write_merged(parts, folder)
+    segment = Segment.load(folder)
+    postings.write(segment, folder)
+    # Questions are short, like titles.
+    tried = segment.title[:: max(1, len(segment) // nearest.TRIED_QUESTIONS)]
+    nearest.write(segment.title, tried, folder, "title")
+    nearest.write(segment.body, tried, folder, "body")
 
 
 class Snapshot:
     """One generation, loaded."""
 
-    def __init__(self, root: Path, number: int) -> None:
-        import faiss
+    segments: list[LoadedSegment]
 
+    def __init__(self, root: Path, number: int, previous: Snapshot | None = None) -> None:
+        """Load a generation.
+
+        :param previous: a generation whose segments, where they are in this one too, need not be loaded again.
+        :raises FileNotFoundError, DamagedIndex: if files are missing or damaged.
+        """
         folder = root / "generations" / str(number)
+        loaded = {(one.name, one.identity): one for one in (previous.segments if previous else [])}
         try:
             manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text("utf-8"))
-            self.segment_names: list[str] = manifest["segments"]
-            self.segments = [Segment.load(root / "segments" / name) for name in self.segment_names]
+            names: list[str] = manifest["segments"]
+            self.segments = [
+                loaded.get((name, identity(root, name))) or LoadedSegment.load(root, name) for name in names
+            ]
             self.dead: NDArray[np.bool_] = np.load(folder / "dead.npy")
-            self.lexical = LexicalReader(folder / "lexical")
+            self.counts = Counts.load(folder / "counts.npz")
         except FileNotFoundError:
             raise
-        except Exception as error:  # a truncated array, JSON cut short, a tantivy file gone: one remedy
+        except Exception as error:  # a truncated array, JSON cut short, a FAISS file gone: one remedy
             raise DamagedIndex(
                 f"索引文件已损坏（{folder}：{type(error).__name__}）。请运行 matcher reindex 从数据库重建索引。"
             ) from error
         self.number = number
         self.revision = int(manifest["revision"])
         self.dimension = int(manifest["dimension"])
-        self.alive = ~self.dead
         self.starts = np.cumsum([0, *(len(segment) for segment in self.segments)])
-        self.keys = self._column("keys", np.int64)
-        self.kind = self._column("kind", np.uint8)
-        self.programmes = self._column("programmes", np.uint8)
-        self.province = self._column("province", np.int16)
-        self.visibility = self._column("visibility", np.uint8)
-        living = np.flatnonzero(self.alive)
-        self.by_key = living[np.argsort(self.keys[living], kind="stable")]
-        self.title, self.body = faiss.IndexFlatIP(self.dimension), faiss.IndexFlatIP(self.dimension)
-        for segment in self.segments:
-            self.title.add(np.ascontiguousarray(segment.title))
-            self.body.add(np.ascontiguousarray(segment.body))
-        public = self.alive & (self.visibility == VISIBILITY_ORDER.index("public"))
-        self.statistics = statistics_of(
-            (
-                (segment, public[start : start + len(segment)])
-                for segment, start in zip(self.segments, self.starts, strict=False)
-            ),
-            self.dimension,
-        )
+        self._allowed: OrderedDict[Filters, tuple[NDArray[np.bool_], int]] = OrderedDict()
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Of the public documents."""
+        return self.counts.statistics()
+
+    @cached_property
+    def keys(self) -> Integers:
+        """The store's number of each row: int64 (n,)."""
+        return self._column("keys", np.int64)
+
+    @cached_property
+    def by_key(self) -> tuple[Integers, Integers]:
+        """Keys of the living documents, ascending, and their rows."""
+        living = np.flatnonzero(~self.dead)
+        order = living[np.argsort(self.keys[living], kind="stable")]
+        return self.keys[order], order
 
     def _column(self, name: str, dtype: type) -> NDArray[Any]:
-        return np.concatenate([np.empty(0, dtype), *(np.asarray(getattr(segment, name)) for segment in self.segments)])
+        return np.concatenate([np.empty(0, dtype), *(getattr(segment.arrays, name) for segment in self.segments)])
 
-    def allowed(self, filters: Filters) -> NDArray[np.bool_]:
-        """Which rows the filters let through."""
-        mask = self.alive & np.isin(self.visibility, [VISIBILITY_ORDER.index(v) for v in filters.visibilities])
+    def allowed(self, filters: Filters) -> tuple[NDArray[np.bool_], int]:
+        """Which rows the filters let through, and how many these are."""
+        known = self._allowed.get(filters)
+        if known is None:
+            mask = self._mask(filters)
+            known = self._allowed[filters] = mask, int(mask.sum())
+            while len(self._allowed) > REMEMBERED_FILTERS:
+                self._allowed.popitem(last=False)
+        return known
+
+    def _mask(self, filters: Filters) -> NDArray[np.bool_]:
+        places = [PROVINCE_ORDER.index(p) for p in filters.provinces if p in PROVINCES.values()]
+        wanted: list[tuple[str, type, Sequence[int]]] = [
+            ("visibility", np.uint8, [VISIBILITY_ORDER.index(v) for v in filters.visibilities])
+        ]
         if filters.kinds:
-            mask &= np.isin(self.kind, [KINDS.index(kind) for kind in filters.kinds])
-        if filters.programmes:
-            mask &= (self.programmes & programme_bits(filters.programmes)) != 0
+            wanted.append(("kind", np.uint8, [KINDS.index(kind) for kind in filters.kinds]))
         if filters.provinces:
-            mask &= np.isin(
-                self.province, [PROVINCE_ORDER.index(p) for p in filters.provinces if p in PROVINCES.values()]
-            )
-        allowed: NDArray[np.bool_] = mask
-        return allowed
+            wanted.append(("province", np.int16, places))
+        mask = ~self.dead
+        for name, dtype, values in wanted:
+            mask &= np.isin(self._column(name, dtype), np.array(values, dtype))
+        if filters.programmes:
+            mask &= (self._column("programmes", np.uint8) & programme_bits(filters.programmes)) != 0
+        return mask
+
+    def search(self, queries: Sequence[IndexQuery], filters: Filters, limit: int) -> list[dict[str, Integers]]:
+        """See `matcher.index.Index.search_many`."""
+        allowed, count = self.allowed(filters)
+        limit = min(limit, count)
+        if not limit or not queries:
+            return [{} for _ in queries]
+        titles = self._nearest("title", np.stack([query.title_vector for query in queries]), allowed, limit)
+        bodies = self._nearest("body", np.stack([query.body_vector for query in queries]), allowed, limit)
+        words = [self._words(query, allowed, limit) for query in queries]
+        return [
+            {"title": title, "body": body, "words": own} for title, body, own in zip(titles, bodies, words, strict=True)
+        ]
+
+    def _nearest(self, field: Field, questions: Floats, allowed: NDArray[np.bool_], limit: int) -> list[Integers]:
+        found: list[list[tuple[Integers, Floats]]] = [[] for _ in questions]
+        for segment, start in zip(self.segments, self.starts, strict=False):
+            own: Nearest = getattr(segment, field)
+            of_segment = allowed[start : start + len(segment)]
+            for place, (rows, scores) in zip(found, own.search(questions, of_segment, limit), strict=True):
+                place.append((rows + start, scores))
+        return [self._best(parts, limit) for parts in found]
+
+    def _words(self, query: IndexQuery, allowed: NDArray[np.bool_], limit: int) -> Integers:
+        terms, weights = asked_terms(query.hashes, self.statistics)
+        parts = []
+        for segment, start in zip(self.segments, self.starts, strict=False):
+            rows, scores = segment.postings.search(terms, weights, allowed[start : start + len(segment)], limit)
+            parts.append((rows + start, scores))
+        return self._best(parts, limit)
+
+    def _best(self, parts: Sequence[tuple[Integers, Floats]], limit: int) -> Integers:
+        """Keys of the highest scores of several segments, best first, ties by key."""
+        rows, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
+        if len(rows) > limit:
+            near = np.argpartition(-scores, limit - 1)[:limit]
+            near = np.flatnonzero(scores >= scores[near].min())
+            rows, scores = rows[near], scores[near]
+        keys: Integers = self.keys[rows]
+        return keys[np.lexsort((keys, -scores))[:limit]]
 
     def rows(self, keys: Integers) -> Integers:
         """Rows of living documents; -1 where there is none."""
-        if not len(self.by_key):
+        ordered, rows = self.by_key
+        if not len(ordered):
             return np.full(len(keys), -1)
-        ordered = self.keys[self.by_key]
         place = np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)
-        return np.where(ordered[place] == keys, self.by_key[place], -1)
+        return np.where(ordered[place] == keys, rows[place], -1)
 
     def take(self, rows: Integers) -> Segment:
         """The documents at these rows, in this order."""
@@ -94,7 +211,7 @@ class Snapshot:
         for i, segment in enumerate(self.segments):
             places = np.flatnonzero(owner == i)
             if len(places):
-                parts.append(segment.select(rows[places] - self.starts[i]))
+                parts.append(segment.arrays.select(rows[places] - self.starts[i]))
                 order.append(places)
         if not parts:
             return segment_of([], self.dimension)

@@ -22,6 +22,8 @@ PUBLIC = Filters(visibilities=("public",))
 BACKENDS: dict[str, Callable[[Path], LocalIndex]] = {
     "local": lambda folder: LocalIndex(folder, FINGERPRINT, DIMENSION),
 }
+# Flushes after which an index must have rewritten what it holds, and its readers' generation is long gone.
+MANY = 8
 Opener = Callable[[], LocalIndex]
 
 

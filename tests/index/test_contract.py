@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from matcher.documents import VISIBILITY_ORDER, Filters, IndexDocument, IndexQuery, programme_bits, segment_of
 from matcher.errors import Busy
-from matcher.index import KEPT_GENERATIONS, MAX_SEGMENTS, LocalIndex
+from matcher.index import KEPT_GENERATIONS, LocalIndex
 from matcher.records import KINDS
 from matcher.segments import hash_terms
 from tests.fakes import DIMENSION, FakeEncoder, index_document, statistics
-from tests.index.support import ALL, BACKENDS, PUBLIC, Opener, ask, keys_of, mushroom, rankings, write
+from tests.index.support import ALL, BACKENDS, MANY, PUBLIC, Opener, ask, keys_of, mushroom, rankings, write
 
 
 def test_an_empty_index_answers_with_nothing(index: LocalIndex) -> None:
@@ -102,7 +102,7 @@ def test_a_reader_keeps_its_generation_until_it_refreshes(open_index: Opener) ->
     write(writing, [mushroom(1)])
     reading = open_index()
     # More generations than are kept, merges included: what the reader holds stays usable.
-    for revision in range(2, MAX_SEGMENTS + KEPT_GENERATIONS + 3):
+    for revision in range(2, MANY + KEPT_GENERATIONS + 3):
         write(writing, [mushroom(revision)], deleted=[1], revision=revision)
         assert reading.revision == 1
         assert keys_of(reading) == {1}
@@ -318,7 +318,7 @@ def test_rebuilding_serves_the_old_until_the_new_is_complete(open_index: Opener)
     other = open_index()
     with other.writer(10, rebuild=True) as writer:
         assert writer.revision == 0
-        for key in range(10, 10 + 2 * MAX_SEGMENTS):
+        for key in range(10, 10 + 2 * MANY):
             writer.upsert([mushroom(key)])
             writer.flush(key, publish=False)
             assert writer.revision == key
@@ -326,7 +326,7 @@ def test_rebuilding_serves_the_old_until_the_new_is_complete(open_index: Opener)
         assert (index.revision, keys_of(index), keys_of(open_index())) == (5, {1, 2}, {1, 2})
         writer.flush(writer.revision)
     assert index.refresh()
-    assert keys_of(index) == keys_of(other) == set(range(10, 10 + 2 * MAX_SEGMENTS))
+    assert keys_of(index) == keys_of(other) == set(range(10, 10 + 2 * MANY))
 
 
 def test_programmes_are_one_bit_each() -> None:

@@ -38,7 +38,9 @@ def test_a_damaged_file_is_told_with_what_to_do_about_it(tmp_path: Path, open_lo
     write(open_local(), [mushroom(1), mushroom(2)])
     write(open_local(), [mushroom(3)], revision=2)
     files = [path.relative_to(home(tmp_path)) for path in current_files(home(tmp_path))]
-    assert {"manifest.json", "dead.npy", "meta.json", "keys.npy", "title.npy"} <= {path.name for path in files}
+    assert {"manifest.json", "dead.npy", "counts.npz", "keys.npy", "title.npy", "posting_rows.npy"} <= {
+        path.name for path in files
+    }
     whole = tmp_path / "whole"
     shutil.copytree(tmp_path / "index", whole)
     for path in files:
@@ -57,7 +59,7 @@ def test_a_damaged_pointer_is_told_with_what_to_do_about_it(tmp_path: Path, open
         open_local()
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "dead.npy", "lexical/meta.json"])
+@pytest.mark.parametrize("name", ["manifest.json", "dead.npy", "counts.npz"])
 @pytest.mark.parametrize("damage", ["deleted", "truncated"])
 def test_a_damaged_index_cannot_be_written_to_but_can_be_rebuilt(
     tmp_path: Path, open_local: Opener, name: str, damage: str

@@ -16,12 +16,11 @@ from tests.index.support import Opener, check_tidy, child, home, keys_of, mushro
 
 # What a child process runs: it dies of SIGKILL at a moment of its second flush.
 VICTIM = """
-import json, os, signal, sys
+import os, signal, sys
 from pathlib import Path
 
-import numpy as np
 from matcher import index as module
-from matcher import segments
+from matcher import nearest, postings, segments
 from matcher.index import LocalIndex, LocalWriter
 from tests.fakes import DIMENSION, index_document
 
@@ -32,12 +31,11 @@ def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def save_or_die(file, array):
-    if file.name.endswith("term_offsets.npy"):
-        file.write(b"half")
-        file.flush()
-        die()
-    save(file, array)
+def half_an_array(path, *arguments):
+    if path.name != "term_offsets.npy":
+        return write_array(path, *arguments)
+    path.write_bytes(b"half")
+    die()
 
 
 def half_a_manifest(self, text, **options):
@@ -47,8 +45,8 @@ def half_a_manifest(self, text, **options):
     die()
 
 
-def build_and_die(*arguments):
-    build(*arguments)
+def write_segment_and_die(*arguments):
+    write_segment(*arguments)
     die()
 
 
@@ -57,7 +55,8 @@ def publish_and_die(self, number):
     die()
 
 
-save, write_text, build, publish = np.save, Path.write_text, module.build, LocalWriter._publish
+write_array, write_segment = segments.write_array, module.write_segment
+write_text, publish = Path.write_text, LocalWriter._publish
 index = LocalIndex(folder, "fake:64", DIMENSION)
 with index.writer(10) as writer:
     writer.upsert([index_document(2, "银耳 第2种", "银耳 正文")])
@@ -65,11 +64,13 @@ with index.writer(10) as writer:
     writer.upsert([index_document(3, "银耳 第3种", "银耳 正文")])
     writer.delete([1])
     if moment == "within a segment":
-        np.save = save_or_die
+        segments.write_array = half_an_array
     elif moment == "before the words":
-        module.build = die
-    elif moment == "after the words":
-        module.build = build_and_die
+        postings.write = die
+    elif moment == "before the vectors":
+        nearest.write = die
+    elif moment == "after a segment":
+        module.write_segment = write_segment_and_die
     elif moment == "within the manifest":
         Path.write_text = half_a_manifest
     elif moment == "before publishing":
@@ -83,7 +84,10 @@ with index.writer(10) as writer:
         module.KEPT_GENERATIONS = 1
     writer.flush(3)
 """
-BEFORE = ("within a segment", "before the words", "after the words", "within the manifest", "before publishing")
+BEFORE = (
+    *("within a segment", "before the words", "before the vectors", "after a segment"),
+    *("within the manifest", "before publishing"),
+)
 MOMENTS = {**dict.fromkeys((*BEFORE, "while publishing"), 2), "after publishing": 3, "while cleaning": 3}
 KEYS_AT = {2: {1, 2}, 3: {2, 3}}
 

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from matcher import snapshot as snapshot_module
-from matcher.index import KEPT_GENERATIONS, MAX_SEGMENTS, LocalIndex
+from matcher.index import KEPT_GENERATIONS, LocalIndex
+from matcher.snapshot import LoadedSegment
 from tests.fakes import DIMENSION
-from tests.index.support import Opener, check_tidy, home, keys_of, mushroom, names, write
+from tests.index.support import MANY, Opener, check_tidy, home, keys_of, mushroom, names, write
 
 
 def test_many_small_flushes_are_merged(tmp_path: Path, open_local: Opener) -> None:
     index = open_local()
-    for key in range(3 * MAX_SEGMENTS):
+    for key in range(3 * MANY):
         write(index, [mushroom(key)], revision=key + 1)
         assert index.snapshot
-        assert len(index.snapshot.segments) <= MAX_SEGMENTS
+        assert len(index.snapshot.segments) <= 4
         check_tidy(home(tmp_path))
-    assert keys_of(index) == set(range(3 * MAX_SEGMENTS))
+    assert keys_of(index) == set(range(3 * MANY))
 
 
 def test_what_is_dead_is_thrown_away_in_the_end(open_local: Opener) -> None:
@@ -67,17 +67,17 @@ def test_a_reader_overtaken_while_it_loads_a_generation_loads_the_next(
 ) -> None:
     index, reading = open_local(), open_local()
     write(index, [mushroom(1)])
-    real, overtaken = snapshot_module.LexicalReader, []
+    real, overtaken = snapshot_module.LoadedSegment.load, []
 
-    def slow(folder: Path) -> Any:
+    def slow(root: Path, name: str) -> LoadedSegment:
         if not overtaken:
-            overtaken.append(folder)
+            overtaken.append(name)
             for revision in range(2, KEPT_GENERATIONS + 3):
                 write(index, [mushroom(revision)], revision=revision)
-            assert not folder.exists()
-        return real(folder)
+            assert not (root / "segments" / name).exists()
+        return real(root, name)
 
-    monkeypatch.setattr(snapshot_module, "LexicalReader", slow)
+    monkeypatch.setattr(snapshot_module.LoadedSegment, "load", slow)
     assert reading.refresh()
     assert reading.revision == index.revision == KEPT_GENERATIONS + 2
     assert keys_of(reading) == keys_of(index)
