@@ -298,8 +298,8 @@ class Matcher:
         documents = index.documents(fuse(found, COMPARED))
         clock.mark("recall")
         statistics = index.statistics()
-        scored = [s for s in self.ranker.score(question, documents, statistics) if s.level >= query.min_level]
-        scored = scored[: max(PARTNER_DEPTH, 2 * query.limit)]
+        depth = max(PARTNER_DEPTH, 2 * query.limit)
+        scored = self.ranker.score(question, documents, statistics, query.min_level, depth)
         clock.mark("rank")
         stored = self._fetch([item.key for item in scored], filters)
         clock.mark("fetch")

@@ -6,7 +6,9 @@ throughout and can be answered with an empty list.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,7 @@ from matcher.embed import Embedder
 from matcher.frequencies import BUCKETS, K1, B, Statistics, inverse_frequency, weighted_counts
 from matcher.programs import centre
 from matcher.records import embedded_text
-from matcher.segments import Bytes, Floats, Hashes, Integers, Segment, hash_terms
+from matcher.segments import Bytes, Floats, Hashes, Integers, Ragged, Segment, hash_terms
 from matcher.text import Tokenizer, char_ngrams, normalize
 
 FEATURES = (
@@ -41,6 +43,11 @@ PRIOR_DOCUMENTS = 200
 # The rarest terms of a question that are compared: a need of a thousand characters tells of its
 # enterprise mostly in words that everybody uses.
 COMPARED_TERMS = 64
+# Slots of a table of what is asked for: one in so many is taken, and at least 2 ** 12 there are.
+TABLE_ROOM = 16
+TABLE_LEAST_BITS = 12
+# Keeps the questions of a block apart in such a table (2 ** 32 over the golden ratio: Knuth 1998, section 6.4).
+OWNER_STEP = np.uint32(2_654_435_761)
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,9 @@ class Question:
     """One side's text, made ready for comparing.
 
     :param title_vector: float32 (d,); `body_vector` likewise, of title and text together.
-    :param terms: distinct terms of title and text; `title_terms` of the title alone.
+    :param terms: distinct terms of title and text, to be shown; empty where nobody will see them.
+    :param hashes: uint32, ascending hashes of the terms; `title_hashes` of the title's alone, or of all where
+        there is no title.
     :param grams: uint32, ascending hashes of the distinct character n-grams.
     :param programmes: bits as in `matcher.segments.Segment`.
     """
@@ -58,7 +67,8 @@ class Question:
     title_vector: Floats
     body_vector: Floats
     terms: list[str]
-    title_terms: list[str]
+    hashes: Hashes
+    title_hashes: Hashes
     grams: Hashes
     programmes: int
 
@@ -71,7 +81,8 @@ def ask(embedder: Embedder, tokenizer: Tokenizer, title: str, text: str) -> Ques
     title_terms = tokenizer.terms(title)
     terms = list(dict.fromkeys(title_terms + tokenizer.terms(text)))
     grams = np.unique(hash_terms(char_ngrams(title) + char_ngrams(text)))
-    return Question(title, text, vectors[-1], vectors[0], terms, title_terms or terms, grams, 0)
+    hashes, title_hashes = np.unique(hash_terms(terms)), np.unique(hash_terms(title_terms or terms))
+    return Question(title, text, vectors[-1], vectors[0], terms, hashes, title_hashes, grams, 0)
 
 
 @dataclass(frozen=True)
@@ -91,42 +102,138 @@ class Means:
     document_body: Floats
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """Which question meets which document.
+
+    :param questions: int64 (p,), places in a list of questions; `documents` int64 (p,), rows of a segment.
+    :param whole: whether they are one question with each document of the segment, in order.
+    """
+
+    questions: Integers
+    documents: Integers
+    whole: bool = False
+
+    @classmethod
+    def of_one(cls, documents: int) -> Pairs:
+        """One question with so many documents."""
+        return cls(np.zeros(documents, np.int64), np.arange(documents), whole=True)
+
+    def __len__(self) -> int:
+        return len(self.documents)
+
+    def some(self, chosen: NDArray[np.bool_]) -> Pairs:
+        """Those that are chosen: bool (p,)."""
+        return self if chosen.all() else Pairs(self.questions[chosen], self.documents[chosen])
+
+
 def compare(question: Question, documents: Segment, statistics: Statistics, means: Means) -> NDArray[np.float32]:
     """Compare a question with some documents: float32 (len(documents), len(FEATURES))."""
+    return compare_pairs([question], documents, Pairs.of_one(len(documents)), statistics, means)
+
+
+def compare_pairs(
+    questions: Sequence[Question], documents: Segment, pairs: Pairs, statistics: Statistics, means: Means
+) -> NDArray[np.float32]:
+    """Compare questions with documents: float32 (len(pairs), len(FEATURES))."""
     own = statistics.documents / (statistics.documents + PRIOR_DOCUMENTS)
     title_mean = own * statistics.title_mean + (1 - own) * means.document_title
     body_mean = own * statistics.body_mean + (1 - own) * means.document_body
-    title = centre(np.asarray(documents.title), title_mean)
-    body = centre(np.asarray(documents.body), body_mean)
-    body_cosine = body @ centre(question.body_vector, means.question_body)
-    title_cosine = title @ centre(question.title_vector, means.question_title)
+    titles = np.stack([question.title_vector for question in questions])
+    bodies = np.stack([question.body_vector for question in questions])
+    body_cosine = _cosines(centre(bodies, means.question_body), centre(documents.body, body_mean), pairs)
+    title_cosine = _cosines(centre(titles, means.question_title), centre(documents.title, title_mean), pairs)
+    terms = Entries(documents.term_offsets, documents.terms, pairs)
     columns = [
         body_cosine,
         title_cosine,
         # Long texts drown what they ask for, short titles leave it out: that one of the two is near counts
         # for more than their mean (measured: area under the curve of level 4 against 1 from .897 to .911).
         (body_cosine - title_cosine) ** 2,
-        _word_overlap(question.terms, documents, statistics),
-        _word_overlap(question.title_terms, documents, statistics),
-        _gram_cosine(question.grams, documents, statistics),
-        _programme_overlap(question.programmes, documents.programmes),
+        _word_overlap([question.hashes for question in questions], terms, documents, statistics),
+        _word_overlap([question.title_hashes for question in questions], terms, documents, statistics),
+        _gram_cosine([question.grams for question in questions], documents, pairs, statistics),
+        _programme_overlap(np.array([q.programmes for q in questions], np.uint8), documents.programmes, pairs),
     ]
     return np.stack(columns, axis=1).astype(np.float32)
 
 
+def _cosines(questions: Floats, documents: Floats, pairs: Pairs) -> NDArray[np.float32]:
+    if len(questions) == 1:
+        cosines: NDArray[np.float32] = (documents @ questions[0])[pairs.documents]
+        return cosines
+    paired: NDArray[np.float32] = np.einsum("pd,pd->p", questions[pairs.questions], documents[pairs.documents])
+    return paired
+
+
 def has_abstract(documents: Segment) -> NDArray[np.bool_]:
     """Which documents have more than a title: bool (n,)."""
-    rows = np.repeat(np.arange(len(documents)), np.diff(documents.term_offsets))
-    found: NDArray[np.bool_] = np.bincount(rows, documents.body_counts, minlength=len(documents)) > 0
-    return found
+    return sums(documents.body_counts, documents.term_offsets) > 0
 
 
-def telling_terms(terms: list[str], statistics: Statistics) -> tuple[Hashes, NDArray[np.float64]]:
-    """The rarest terms' hashes, ascending, with their weights; terms that no document has are left out.
+def sums(values: NDArray[Any], offsets: Integers) -> NDArray[np.float64]:
+    """The sum of each list's values: float64 (n,), for int64 (n + 1,) bounds of the lists."""
+    totals = np.zeros(len(offsets) - 1)
+    filled = np.flatnonzero(np.diff(offsets))
+    if len(filled):
+        totals[filled] = np.add.reduceat(values, offsets[filled], dtype=np.float64)
+    return totals
+
+
+class Entries:
+    """The entries of the documents of pairs, and where those of a question are among them."""
+
+    def __init__(self, offsets: Integers, values: Hashes, pairs: Pairs) -> None:
+        """:param offsets: bounds of each document's entries in `values`."""
+        self.pairs = pairs
+        self.positions: Integers | None = None
+        self._bounds, self._values = offsets, values
+        self._owners: NDArray[np.uint32] | None = None
+        if not pairs.whole:
+            self.positions, _ = Ragged(offsets, values).take(pairs.documents)
+            lengths = np.diff(offsets)[pairs.documents]
+            self._bounds = np.concatenate([[0], np.cumsum(lengths)])
+            self._values = values[self.positions]
+            self._owners = np.repeat(pairs.questions.astype(np.uint32), lengths)
+
+    def find(self, asked: Sequence[Hashes]) -> tuple[Integers, Integers, Integers]:
+        """Where the questions' own values stand in their documents.
+
+        :param asked: for each question its values, ascending.
+        :returns: for each hit the pair, the place in all of `asked` joined, the position in the documents' values.
+        """
+        values = np.concatenate([np.empty(0, np.uint32), *asked])
+        owners = np.repeat(np.arange(len(asked), dtype=np.uint32), [len(own) for own in asked])
+        # A small table tells nearly all that are not asked for, at a fraction of a search's cost.
+        mask = (1 << max(TABLE_LEAST_BITS, (TABLE_ROOM * len(values)).bit_length())) - 1
+        table = np.zeros(mask + 1, np.bool_)
+        table[_slots(values, owners, mask)] = True
+        maybe = np.flatnonzero(table[_slots(self._values, self._owners, mask)])
+        keys = _keys(values, owners)
+        wanted = _keys(self._values[maybe], None if self._owners is None else self._owners[maybe])
+        places = np.searchsorted(keys, wanted)
+        places[places == len(keys)] = 0
+        hits = keys[places] == wanted if len(keys) else np.empty(0, np.bool_)
+        entries = maybe[hits]
+        of_pair = np.searchsorted(self._bounds, entries, side="right") - 1
+        return of_pair, places[hits], entries if self.positions is None else self.positions[entries]
+
+
+def _slots(values: Hashes, owners: NDArray[np.uint32] | None, mask: int) -> Hashes:
+    mixed = values if owners is None else values ^ (owners * OWNER_STEP)
+    return mixed & np.uint32(mask)
+
+
+def _keys(values: Hashes, owners: NDArray[np.uint32] | None) -> NDArray[np.uint64]:
+    keys = values.astype(np.uint64)
+    return keys if owners is None else keys | (owners.astype(np.uint64) << np.uint64(32))
+
+
+def telling_terms(hashes: Hashes, statistics: Statistics) -> tuple[Hashes, NDArray[np.float64]]:
+    """The rarest of a question's terms, ascending, with their weights; those that no document has are left out.
 
     Such a term is a name or a slip as a rule: it says nothing about which document fits.
     """
-    hashes = np.unique(hash_terms(terms))
     counts = statistics.term_frequencies(hashes)
     hashes, counts = hashes[counts > 0], counts[counts > 0]
     weights = inverse_frequency(counts, statistics.documents)
@@ -134,54 +241,38 @@ def telling_terms(terms: list[str], statistics: Statistics) -> tuple[Hashes, NDA
     return hashes[kept], weights[kept]
 
 
-def matched_terms(hashes: Hashes, documents: Segment) -> tuple[Integers, Integers, Integers]:
-    """Where documents have terms of a question.
-
-    :param hashes: ascending.
-    :returns: for each hit the document's row, the term's place in `hashes`, the place in ``documents.terms``.
-    """
-    places = np.searchsorted(hashes, documents.terms)
-    places[places == len(hashes)] = 0
-    hits = np.flatnonzero(hashes[places] == documents.terms) if len(hashes) else np.empty(0, np.int64)
-    rows = np.searchsorted(documents.term_offsets, hits, side="right") - 1
-    return rows, places[hits], hits
-
-
-def _word_overlap(terms: list[str], documents: Segment, statistics: Statistics) -> NDArray[np.float64]:
+def _word_overlap(
+    asked: Sequence[Hashes], entries: Entries, documents: Segment, statistics: Statistics
+) -> NDArray[np.float64]:
     """BM25 as a share of what a document would get that had every term of the question ever so often."""
-    hashes, weights = telling_terms(terms, statistics)
-    if not len(hashes) or not len(documents):
-        return np.zeros(len(documents))
-    rows, places, hits = matched_terms(hashes, documents)
+    telling = [telling_terms(hashes, statistics) for hashes in asked]
+    pairs = entries.pairs
+    of_pair, places, hits = entries.find([hashes for hashes, _ in telling])
     counts = weighted_counts(documents.title_counts, documents.body_counts)
-    lengths = np.add.reduceat(np.append(counts, 0), documents.term_offsets[:-1])
-    lengths[np.diff(documents.term_offsets) == 0] = 0
-    damping = K1 * (1 - B + B * lengths / max(statistics.length, 1.0))
+    damping = K1 * (1 - B + B * sums(counts, documents.term_offsets) / max(statistics.length, 1.0))
     frequency = counts[hits]
-    gains = weights[places] * frequency / (frequency + damping[rows])
-    overlap: NDArray[np.float64] = np.bincount(rows, gains, minlength=len(documents)) / weights.sum()
+    weights = np.concatenate([weights for _, weights in telling])
+    gains = weights[places] * frequency / (frequency + damping[pairs.documents[of_pair]])
+    most = np.array([max(weights.sum(), 1e-9) for _, weights in telling])
+    overlap: NDArray[np.float64] = np.bincount(of_pair, gains, minlength=len(pairs)) / most[pairs.questions]
     return overlap
 
 
-def _gram_cosine(grams: Hashes, documents: Segment, statistics: Statistics) -> NDArray[np.float64]:
+def _gram_cosine(
+    asked: Sequence[Hashes], documents: Segment, pairs: Pairs, statistics: Statistics
+) -> NDArray[np.float64]:
     """Cosine of binary character n-gram vectors, weighted by inverse document frequency."""
-    if not len(grams) or not len(documents):
-        return np.zeros(len(documents))
-
-    owner = np.repeat(np.arange(len(documents)), np.diff(documents.gram_offsets))
-    buckets = documents.grams % BUCKETS
-    asked = np.zeros(BUCKETS, np.bool_)
-    asked[grams % BUCKETS] = True
-    weights = statistics.gram_weights[buckets]
-    shared = asked[buckets]
-    norms = np.bincount(owner, weights, minlength=len(documents)) * statistics.gram_weights[grams % BUCKETS].sum()
-    common = np.bincount(owner[shared], weights[shared], minlength=len(documents))
-    cosine: NDArray[np.float64] = common / np.maximum(np.sqrt(norms), 1e-9)
+    weights = statistics.gram_weights.take(documents.grams & np.uint32(BUCKETS - 1))
+    lengths = sums(weights, documents.gram_offsets)[pairs.documents]
+    questions = np.array([statistics.gram_weights[own % BUCKETS].sum(dtype=np.float64) for own in asked])
+    of_pair, _, hits = Entries(documents.gram_offsets, documents.grams, pairs).find(asked)
+    common = np.bincount(of_pair, weights[hits], minlength=len(pairs))
+    cosine: NDArray[np.float64] = common / np.maximum(np.sqrt(lengths * questions[pairs.questions]), 1e-9)
     return cosine
 
 
-def _programme_overlap(question: int, documents: Bytes) -> NDArray[np.float64]:
+def _programme_overlap(questions: Bytes, documents: Bytes, pairs: Pairs) -> NDArray[np.float64]:
     """1 if both name a common programme, -1 if both name programmes and none in common, else 0."""
-    both = (documents != 0) & bool(question)
-    common = (documents & np.uint8(question)) != 0
-    return np.where(both, np.where(common, 1.0, -1.0), 0.0)
+    asked, found = questions[pairs.questions], documents[pairs.documents]
+    both = (asked != 0) & (found != 0)
+    return np.where(both, np.where(asked & found, 1.0, -1.0), 0.0)

@@ -14,7 +14,7 @@ from matcher.segments import Bytes, Floats, Hashes, Integers, Segment
 
 # Hashes are counted in this many buckets: 8 MB a table, and with half a million distinct terms about one
 # in five shares its bucket with another, rare as a rule.
-BUCKETS = 1 << 21
+BUCKETS = 1 << 21  # a power of two
 # Okapi BM25's usual constants (Robertson & Zaragoza 2009, section 3.2).
 K1, B = 1.2, 0.75
 # A word in a document's title counts as this many in its body.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matcher.errors import RankerMismatch
-from matcher.features import FEATURES, Means, Question, compare, has_abstract
+from matcher.features import FEATURES, Means, Pairs, Question, compare_pairs, has_abstract
 from matcher.frequencies import Statistics
 from matcher.memory import REMEMBERED, Memory, log_odds
 from matcher.segments import Integers, Ragged, Segment
@@ -152,40 +152,69 @@ class Ranker:
             ) from error
 
     def compare(self, question: Question, documents: Segment, statistics: Statistics) -> Compared:
-        """Estimate a question's pairs."""
-        features = np.empty((len(documents), len(FEATURES)), np.float32)
-        probabilities = np.empty((len(documents), len(THRESHOLD_LEVELS)))
-        contributions = np.empty(features.shape)
-        full = has_abstract(documents)
-        for form, rows in (("full", full), ("titled", ~full)):
-            if rows.any():
-                own = documents if rows.all() else documents.select(np.flatnonzero(rows))
-                regression = self._forms[form]
-                features[rows] = compare(question, own, statistics, regression.means)
-                probabilities[rows] = regression.probabilities(features[rows])
-                contributions[rows] = regression.contributions(features[rows])
-        residual = self._memory.residual(question, documents.title) if self._memory else None
-        if self._memory is None or residual is None:
-            return Compared(features, probabilities, contributions, None)
-        logits = self._memory.corrected(log_odds(probabilities), residual)
-        return Compared(features, _falling(logits), contributions, residual * self._memory.gains.mean())
+        """Estimate a question's pairs with documents."""
+        return self.compare_pairs([question], documents, Pairs.of_one(len(documents)), statistics)
 
-    def score(self, question: Question, documents: Segment, statistics: Statistics) -> list[Scored]:
-        """Rank documents for a question, best first; ties in the order of keys."""
+    def compare_pairs(
+        self, questions: Sequence[Question], documents: Segment, pairs: Pairs, statistics: Statistics
+    ) -> Compared:
+        """Estimate pairs of several questions with documents."""
+        features = np.empty((len(pairs), len(FEATURES)), np.float32)
+        probabilities = np.empty((len(pairs), len(THRESHOLD_LEVELS)))
+        contributions = np.empty(features.shape)
+        full = has_abstract(documents)[pairs.documents]
+        for form, own in (("full", full), ("titled", ~full)):
+            if own.any():
+                regression = self._forms[form]
+                features[own] = compare_pairs(questions, documents, pairs.some(own), statistics, regression.means)
+                probabilities[own] = regression.probabilities(features[own])
+                contributions[own] = regression.contributions(features[own])
+        remembered = self._remember(questions, documents, pairs, probabilities) if self._memory else None
+        return Compared(features, probabilities, contributions, remembered)
+
+    def _remember(
+        self, questions: Sequence[Question], documents: Segment, pairs: Pairs, probabilities: NDArray[np.float64]
+    ) -> NDArray[np.float64] | None:
+        """Correct the probabilities of needs that were judged, in place: what that adds, or None for no such need."""
+        assert self._memory
+        added = None
+        for place, question in enumerate(questions):
+            own = np.flatnonzero(pairs.questions == place)
+            residual = self._memory.residual(question, documents.title[pairs.documents[own]])
+            if residual is not None:
+                probabilities[own] = _falling(self._memory.corrected(log_odds(probabilities[own]), residual))
+                added = np.zeros(len(pairs)) if added is None else added
+                added[own] = residual * self._memory.gains.mean()
+        return added
+
+    def score(
+        self,
+        question: Question,
+        documents: Segment,
+        statistics: Statistics,
+        min_level: int = 1,
+        limit: int | None = None,
+    ) -> list[Scored]:
+        """Rank documents for a question, best first; ties in the order of keys.
+
+        :param min_level: documents of a lower level are left out.
+        :param limit: at most so many.
+        """
         compared = self.compare(question, documents, statistics)
         names, parts = list(FEATURES), compared.contributions
         if compared.remembered is not None:
             names, parts = [*names, REMEMBERED], np.column_stack([parts, compared.remembered])
         levels = predicted_levels(compared.probabilities)
         scores = compared.probabilities.mean(axis=1)
+        order = np.lexsort((documents.keys, -scores))
         return [
             Scored(
                 int(documents.keys[i]),
                 float(scores[i]),
                 int(levels[i]),
-                {name: round(float(part), 3) for name, part in zip(names, parts[i], strict=True)},
+                dict(zip(names, np.round(parts[i], 3).tolist(), strict=True)),
             )
-            for i in np.lexsort((documents.keys, -scores))
+            for i in order[levels[order] >= min_level][:limit]
         ]
 
 

@@ -14,12 +14,14 @@ from matcher.features import (
     COMPARED_TERMS,
     FEATURE_NAMES,
     FEATURES,
+    Entries,
     Means,
+    Pairs,
     Question,
     ask,
     compare,
+    compare_pairs,
     has_abstract,
-    matched_terms,
     telling_terms,
 )
 from matcher.frequencies import Statistics, inverse_frequency
@@ -66,7 +68,8 @@ def test_a_question_with_title_and_text_has_a_vector_of_each(
     expected = encoder.encode([TITLE, f"{TITLE}。{TEXT}"], "query")
     assert np.array_equal(question.title_vector, expected[0])
     assert np.array_equal(question.body_vector, expected[1])
-    assert question.title_terms == tokenizer.terms(TITLE)
+    assert question.title_hashes.tolist() == sorted(hash_terms(tokenizer.terms(TITLE)).tolist())
+    assert question.hashes.tolist() == sorted(hash_terms(question.terms).tolist())
     assert set(question.terms) == set(tokenizer.terms(TITLE) + tokenizer.terms(TEXT))
     assert len(question.terms) == len(set(question.terms))
     assert question.grams.tolist() == sorted(set(question.grams.tolist()))
@@ -79,7 +82,8 @@ def test_a_question_of_one_part_is_embedded_once(
     question = ask(embedder, tokenizer, title, text)
     assert encoder.encoded == [TITLE]
     assert np.array_equal(question.title_vector, question.body_vector)
-    assert set(question.title_terms) == set(question.terms) == set(tokenizer.terms(TITLE))
+    assert question.title_hashes.tolist() == question.hashes.tolist() == sorted(hash_terms(question.terms).tolist())
+    assert set(question.terms) == set(tokenizer.terms(TITLE))
 
 
 def test_a_question_is_not_kept_in_the_cache(embedder: Embedder, tokenizer: Tokenizer, encoder: FakeEncoder) -> None:
@@ -104,7 +108,8 @@ def test_what_a_document_is_compared_with_does_not_depend_on_its_company(rows: l
     tokenizer, encoder = Tokenizer.default(), FakeEncoder()
     vectors = encoder.encode([TITLE, TEXT], "query")
     terms = list(dict.fromkeys(tokenizer.terms(TEXT)))
-    question = Question(TITLE, TEXT, vectors[0], vectors[1], terms, terms, np.unique(hash_terms([*"银耳"])), 1)
+    hashes = np.unique(hash_terms(terms))
+    question = Question(TITLE, TEXT, vectors[0], vectors[1], terms, hashes, hashes, np.unique(hash_terms([*"银耳"])), 1)
     alone = np.concatenate([compare(question, COLLECTION.select(np.array([r])), STATISTICS, MEANS) for r in rows])
     together = compare(question, COLLECTION.select(np.array(rows)), STATISTICS, MEANS)
     assert np.allclose(alone, together, atol=1e-6)
@@ -248,23 +253,40 @@ def test_the_most_telling_terms_are_the_rarest() -> None:
     # Word n stands in the documents from n on: the first is the commonest.
     made = [index_document(key, " ".join(words[: 1 + key])) for key in range(len(words))]
     known = statistics(segment_of(made, DIMENSION))
-    hashes, weights = telling_terms([*words, "没有"], known)
+    hashes, weights = telling_terms(np.unique(hash_terms([*words, "没有"])), known)
     assert len(hashes) == COMPARED_TERMS
     assert set(hashes.tolist()) == set(hash_terms(words[-COMPARED_TERMS:]).tolist())
     assert hashes.tolist() == sorted(hashes.tolist())
     expected = inverse_frequency(known.term_frequencies(hashes), known.documents)
     assert np.allclose(weights, expected)
-    assert telling_terms(["没有"], known)[0].tolist() == []
-    assert telling_terms([], known)[0].tolist() == []
+    assert telling_terms(hash_terms(["没有"]), known)[0].tolist() == []
+    assert telling_terms(hash_terms([]), known)[0].tolist() == []
 
 
 def test_every_place_where_a_term_stands_is_found() -> None:
     segment = segment_of([index_document(1, "甲甲 乙乙"), index_document(2, ""), index_document(3, "乙乙")], DIMENSION)
     asked = np.sort(hash_terms(["乙乙", "丙丙"]))
-    rows, places, hits = matched_terms(asked, segment)
+    entries = Entries(segment.term_offsets, segment.terms, Pairs.of_one(len(segment)))
+    rows, places, hits = entries.find([asked])
     assert rows.tolist() == [0, 2]
     assert (asked[places] == segment.terms[hits]).all()
-    assert [each.tolist() for each in matched_terms(np.empty(0, np.uint32), segment)] == [[], [], []]
+    assert [each.tolist() for each in entries.find([np.empty(0, np.uint32)])] == [[], [], []]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, len(TEXTS) - 1)), max_size=12),
+    st.lists(st.tuples(st.sampled_from(TEXTS), st.booleans()), min_size=3, max_size=3),
+)
+@settings(max_examples=40, deadline=None)
+def test_pairs_of_several_questions_are_compared_as_each_alone(
+    shared_embedder: Embedder, pairs: list[tuple[int, int]], asked: list[tuple[tuple[str, str], bool]]
+) -> None:
+    tokenizer = Tokenizer.default()
+    questions = [replace(ask(shared_embedder, tokenizer, *text), programmes=3 * tagged) for text, tagged in asked]
+    together = Pairs(*np.array(pairs, np.int64).reshape(-1, 2).T)
+    found = compare_pairs(questions, COLLECTION, together, STATISTICS, MEANS)
+    alone = [compare(questions[q], COLLECTION.select(np.array([d])), STATISTICS, MEANS) for q, d in pairs]
+    assert np.allclose(found, np.concatenate([np.empty((0, len(FEATURES))), *alone]), atol=1e-6)
 
 
 def test_a_weight_falls_with_frequency_and_is_never_negative() -> None:

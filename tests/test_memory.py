@@ -50,7 +50,8 @@ def units(seed: int, count: int) -> np.ndarray:
 
 def question(title: str = "银耳烘干", text: str = "") -> Question:
     nothing = np.zeros(8, np.float32)
-    return Question(title, text, nothing, nothing, [], [], np.empty(0, np.uint32), 0)
+    no_terms = np.empty(0, np.uint32)
+    return Question(title, text, nothing, nothing, [], no_terms, no_terms, no_terms, 0)
 
 
 @pytest.fixture(scope="module")
