@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 from sqlalchemy import Connection, Engine, create_engine, event, select, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from matcher import tables
 from matcher.errors import Busy, SettingError
@@ -92,7 +92,7 @@ class Database:
             if not self._sqlite:
                 # There are no tables yet that could be locked, and another's migration may take its time.
                 connection.execute(text("SET LOCAL lock_timeout = 0"))
-                connection.execute(_lock("pg_advisory_xact_lock", "migrate"))
+                connection.execute(_advisory("pg_advisory_xact_lock", "migrate"))
             yield connection
             connection.commit()
 
@@ -116,12 +116,17 @@ class Database:
             connection.detach()
             connection.execute(text(f"SET lock_timeout = {max(1, round(wait * 1000))}"))
             with _busy("另一个进程正在写入索引。请等它结束后再试。"):
-                connection.execute(_lock("pg_advisory_lock", name))
-            yield
+                connection.execute(_advisory("pg_advisory_lock", name))
+            try:
+                yield
+            finally:
+                # Closing the connection would do, but a moment later; without a connection it is free already.
+                with suppress(SQLAlchemyError):
+                    connection.execute(_advisory("pg_advisory_unlock", name))
 
 
-def _lock(function: str, name: str) -> Any:
-    """The query that takes PostgreSQL's advisory lock of this name; locks of other databases are others."""
+def _advisory(function: str, name: str) -> Any:
+    """A call of a function on PostgreSQL's advisory lock of this name; each database has its own."""
     number = int.from_bytes(hashlib.blake2b(f"matcher {name}".encode(), digest_size=8).digest(), signed=True)
     return text(f"SELECT {function}(:number)").bindparams(number=number)
 

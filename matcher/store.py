@@ -6,7 +6,7 @@ import datetime
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
@@ -58,9 +58,12 @@ class Store:
     def __init__(self, url: str) -> None:
         """:raises SettingError: if the address cannot be used."""
         try:
-            self._database = Database(url)
-            self._engine = self._database.reading
-            self._migrate()
+            with ExitStack() as on_failure:
+                self._database = Database(url)
+                on_failure.callback(self._database.close)
+                self._engine = self._database.reading
+                self._migrate()
+                on_failure.pop_all()
         except (SQLAlchemyError, OSError) as error:
             raise SettingError(f"数据库地址 MATCHER_DATABASE_URL 不可用：{error}。请改正后重试。") from error
 
