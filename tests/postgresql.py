@@ -68,8 +68,9 @@ class Server:
         name = sql.Identifier(make_url(url).database or "")
         self.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
-    def execute(self, statement: Any, database: str = "postgres") -> list[Any]:
-        """Run one statement beside the program, and give its rows."""
+    def execute(self, statement: Any, url: str = "") -> list[Any]:
+        """Run one statement beside the program, in a database or in none of theirs, and give its rows."""
+        database = make_url(url).database if url else "postgres"
         with psycopg.connect(f"user=matcher host={self._folder} dbname={database}", autocommit=True) as connection:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
