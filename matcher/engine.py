@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -186,15 +186,21 @@ class Matcher:
         """
         if self.store.revision() <= self.index.revision:
             return 0
-        with self.index.writer(wait) as writer:
+        with self._writer(self.index, wait) as writer:
             return self._advance(writer, progress, publish=True)
 
     def reindex(self, progress: Progress | None = None) -> int:
         """Build the index anew from the store; the old one serves until the new one is complete."""
-        with self._open_index().writer(WRITER_WAIT, rebuild=True) as writer:
+        with self._writer(self._open_index(), WRITER_WAIT, rebuild=True) as writer:
             count = self._advance(writer, progress, publish=False)
             writer.flush(writer.revision)
         return count
+
+    @contextlib.contextmanager
+    def _writer(self, index: Index, wait: float, rebuild: bool = False) -> Iterator[Writer]:
+        # The index's own lock may end at this machine; through the store, others learn of this one too.
+        with self.store.exclusive(f"index {index.place}", wait), index.writer(wait, rebuild) as writer:
+            yield writer
 
     def refresh(self, progress: Progress | None = None, grace: float = 0.0) -> bool:
         """What a serving process does now and then: load what is new, index what others left undone.

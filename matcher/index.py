@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -46,6 +47,10 @@ KEPT_GENERATIONS = 3
 
 class Index(Protocol):
     """What ranking asks of an engine. Engines differ in their scores, so only ranks leave them."""
+
+    @property
+    def place(self) -> str:
+        """Names where the index is kept, alike for all who write to it, on whatever machine they run."""
 
     @property
     def generation(self) -> int:
@@ -121,6 +126,11 @@ class LocalIndex:
         (self._root / "segments").mkdir(parents=True, exist_ok=True)
         (self._root / "generations").mkdir(exist_ok=True)
         self.snapshot: Snapshot | None = None
+
+    @property
+    def place(self) -> str:
+        """See `Index`; a folder is known to its own machine only."""
+        return f"{platform.node()}:{self._root.resolve()}"
 
     @property
     def generation(self) -> int:

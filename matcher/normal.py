@@ -17,6 +17,8 @@ _INVISIBLE: Final = re.compile(
     r"\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
     r"\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
 )
+# What no database takes as text.
+_NOT_STORABLE: Final = re.compile(r"[\x00\ud800-\udfff]+")
 # NFKC would turn 10² into 102, ①25℃ into 125℃, ⒈5 into 1.5, 3½ into 31⁄2, 25ºC into 25oC and … into
 # three full stops: these characters stay.
 _NFKC_WOULD_HARM: Final = "¨ª¯²³´¸¹º¼½¾˘-˝⁰ⁱ⁴-ⁿ…℃℉™℠⅐-⅟↉①-⑳⒈-⒛⓪゛゜"
@@ -87,6 +89,11 @@ def clean(text: str) -> str:
     if "&" in text or "<" in text:
         text = _without_markup(text, _visible)
     return _SPACES.sub(_one_space, text).strip()
+
+
+def storable(text: str) -> str:
+    """Drop NUL and halves of surrogate pairs; all else stays as it was written."""
+    return text if text.isprintable() else _NOT_STORABLE.sub("", text)
 
 
 def _visible(text: str) -> str:

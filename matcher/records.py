@@ -6,12 +6,12 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from matcher.errors import InvalidRecord
-from matcher.normal import clean
+from matcher.normal import clean, storable
 from matcher.values import name_key, parse_date, parse_list, parse_names, parse_province, parse_region
 
 Kind = Literal["achievement", "patent", "need", "institution"]
@@ -53,6 +53,11 @@ VISIBILITIES: Mapping[str, Visibility] = {
 
 TITLE_LIMIT = 500
 ABSTRACT_LIMIT = 20_000
+# As wide as the store's columns: PostgreSQL refuses what is longer, SQLite would keep it.
+SOURCE_LIMIT = 200
+SOURCE_ID_LIMIT = 200
+PLACE_LIMIT = 64
+NAME_LIMIT = 200
 _PREFIX: Mapping[Kind, str] = {"achievement": "ach", "patent": "pat", "need": "need", "institution": "org"}
 # Bodies that say nothing; platforms fill empty boxes with them.
 _JUNK_BODY = re.compile(
@@ -173,6 +178,10 @@ def parse_record(kind: Kind, values: Mapping[str, str], source: str) -> tuple[Re
     :returns: the record, and its contact, which lives apart from the text.
     :raises InvalidRecord: naming the field and the reason in Chinese.
     """
+    values = {field: storable(text) for field, text in values.items()}
+    # Part of every id: a half surrogate, as in a file name of another encoding, is written out, not dropped.
+    source = storable(source.encode("utf-8", "backslashreplace").decode())
+    _check_length("来源", source, SOURCE_LIMIT, "请用 --source 指定一个较短的名称")
     title = clean(values.get("title", "")).replace("\n", " ")
     if not title:
         raise InvalidRecord("名称" if kind == "institution" else "标题", "为空；每条记录都须有标题")
@@ -183,7 +192,10 @@ def parse_record(kind: Kind, values: Mapping[str, str], source: str) -> tuple[Re
         raise InvalidRecord("正文", f"长 {len(abstract)} 字，超过 {ABSTRACT_LIMIT} 字；请只保留技术内容")
     if _JUNK_BODY.fullmatch(abstract) or abstract == title:
         abstract = ""
+    if kind == "institution":
+        _check_names("名称", [title])
     owners = parse_names(values.get("institution", ""))
+    _check_names("单位", owners)
     province, city, county = _place(values)
     common: dict[str, Any] = {
         "source": source,
@@ -202,10 +214,12 @@ def parse_record(kind: Kind, values: Mapping[str, str], source: str) -> tuple[Re
     }
     record_type = RECORD_TYPES[kind]
     own = {name: parse(values) for name, parse in _OWN_FIELDS[kind].items()}
+    _check_names("别名", own.get("aliases", ()))
     if kind == "patent":
         common["date"] = common["date"] or own["publication_date"] or own["application_date"]
     source_id = values.get("source_id") or own.get("publication_number") or own.get("application_number")
     source_id = source_id or _digest(name_key(title), name_key(common["institution"] or ""))
+    _check_length("编号", source_id, SOURCE_ID_LIMIT, "请检查是否对错了列")
     return record_type(**common, **own, source_id=source_id), values.get("contact") or None
 
 
@@ -220,7 +234,21 @@ def _place(values: Mapping[str, str]) -> tuple[str | None, str | None, str | Non
     province = parse_province(text) if text else None
     if text and not province:
         raise InvalidRecord("省份", f"“{text[:20]}”不是省级行政区；请写“四川省”这样的名称，或留空")
-    return province or named[0], values.get("city") or named[1], values.get("county") or named[2]
+    city, county = values.get("city") or named[1], values.get("county") or named[2]
+    for name, place in (("城市", city), ("区县", county)):
+        _check_length(name, place or "", PLACE_LIMIT, "请只写地名")
+    return province or named[0], city, county
+
+
+def _check_length(field: str, text: str, limit: int, advice: str) -> None:
+    if len(text) > limit:
+        raise InvalidRecord(field, f"长 {len(text)} 字，超过 {limit} 字；{advice}")
+
+
+def _check_names(field: str, names: Iterable[str]) -> None:
+    """Organisations are known by the key of their name, and a key may be longer than its name: ㈱ is (株)."""
+    for name in names:
+        _check_length(field, max(name, name_key(name), key=len), NAME_LIMIT, "请只写名称，多个名称用分号隔开")
 
 
 def _date(values: Mapping[str, str], field: str, name: str) -> str | None:

@@ -20,7 +20,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MATCHER_", env_ignore_empty=True, frozen=True)
 
     home: Path = Field(Path("var"), description="数据目录：数据库、模型、索引都在其中")
-    database_url: str | None = Field(None, description="数据库地址（SQLAlchemy 格式）；缺省为数据目录中的 SQLite")
+    database_url: str | None = Field(None, description="数据库地址，如 postgresql://…；缺省为数据目录中的 SQLite")
     model: str = Field(DEFAULT_MODEL, description="SentenceTransformer 模型的名称或目录；default 为内置模型")
     ranker: Path | None = Field(None, description="matcher train 写出的排序器目录；缺省为内置排序器")
     threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="计算线程数")

@@ -6,29 +6,15 @@ import datetime
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from filelock import FileLock
-from sqlalchemy import (
-    Connection,
-    Engine,
-    Row,
-    create_engine,
-    delete,
-    event,
-    func,
-    insert,
-    select,
-    text,
-    update,
-)
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from matcher import tables
+from matcher.database import Database
 from matcher.errors import NotFound, SettingError
 from matcher.records import RECORD_TYPES, Institution, Kind, Record, Visibility, institution_id
 from matcher.values import name_key
@@ -72,20 +58,26 @@ class Store:
     def __init__(self, url: str) -> None:
         """:raises SettingError: if the address cannot be used."""
         try:
-            parsed = make_url(url)
-            self._sqlite = parsed.get_backend_name() == "sqlite"
-            if self._sqlite and parsed.database:
-                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            self._engine = create_engine(parsed)
-            if self._sqlite:
-                _configure_sqlite(self._engine)
-            self._migrate(parsed.database if self._sqlite else None)
-        except (SQLAlchemyError, ModuleNotFoundError, OSError) as error:
+            with ExitStack() as on_failure:
+                self._database = Database(url)
+                on_failure.callback(self._database.close)
+                self._engine = self._database.reading
+                self._migrate()
+                on_failure.pop_all()
+        except (SQLAlchemyError, OSError) as error:
             raise SettingError(f"数据库地址 MATCHER_DATABASE_URL 不可用：{error}。请改正后重试。") from error
 
     def close(self) -> None:
         """Give the connections back."""
-        self._engine.dispose()
+        self._database.close()
+
+    def exclusive(self, name: str, wait: float) -> AbstractContextManager[None]:
+        """A lock that all processes share which use this PostgreSQL database; see `Database.exclusive`.
+
+        :param wait: seconds to wait for another process.
+        :raises Busy: on entering, if the other process does not finish in time.
+        """
+        return self._database.exclusive(name, wait)
 
     def upsert(self, items: Sequence[tuple[Record, str | None]]) -> list[Outcome]:
         """Write records with their contacts in one transaction; unchanged ones cost a look-up.
@@ -137,8 +129,8 @@ class Store:
         """
         with self._write() as connection:
             change = update(tables.records).where(tables.records.c.id == id_, tables.records.c.withdrawn == 0)
-            done = connection.execute(change.values(withdrawn=1, revision=self._next_revision(connection)))
-            if not done.rowcount:
+            change = change.values(withdrawn=1, revision=self._next_revision(connection))
+            if not _can_be_stored(id_) or not connection.execute(change).rowcount:
                 raise NotFound(f"没有编号为“{id_}”的记录。")
 
     def save_tags(self, tags: Mapping[int, Mapping[str, float]]) -> None:
@@ -167,7 +159,7 @@ class Store:
         """Records by public id; unknown ids are left out."""
         found: dict[str, StoredRecord] = {}
         with self._engine.connect() as connection:
-            for part in _batches(list(ids)):
+            for part in _batches([id_ for id_ in ids if _can_be_stored(id_)]):
                 query = select(tables.records).where(tables.records.c.id.in_(part))
                 found.update((stored.id, stored) for stored in self._stored(connection, query))
         return found
@@ -220,7 +212,7 @@ class Store:
                 result.setdefault(kind, Counter())[code] = count
         return result
 
-    def _migrate(self, file: str | None) -> None:
+    def _migrate(self) -> None:
         if self._version() == SCHEMA_VERSION:
             return
         from alembic import command
@@ -229,19 +221,12 @@ class Store:
 
         config = Config()
         config.set_main_option("script_location", "matcher:migrations")
-        lock = FileLock(f"{file}.migrate.lock") if file else None
         try:
-            if lock:
-                lock.acquire()
-            with self._engine.connect() as connection:
+            with self._database.migrating() as connection:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
-                connection.commit()
         except CommandError as error:
             raise SettingError(f"数据库是由另一版本的程序建立的（{error}）。请升级程序后重试。") from error
-        finally:
-            if lock:
-                lock.release()
 
     def _version(self) -> str | None:
         try:
@@ -251,12 +236,8 @@ class Store:
         except SQLAlchemyError:
             return None
 
-    @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        # IMMEDIATE takes SQLite's write lock at once: two writers wait for each other instead of failing late.
-        options = {"sqlite_begin": "IMMEDIATE"} if self._sqlite else {}
-        with self._engine.connect().execution_options(**options) as connection, connection.begin():
-            yield connection
+    def _write(self) -> AbstractContextManager[Connection]:
+        return self._database.writing()
 
     @staticmethod
     def _next_revision(connection: Connection) -> int:
@@ -295,8 +276,10 @@ class Store:
         connection.execute(update(counter).where(counter.c.name == "revision").values(value=last))
         if fresh:
             connection.execute(insert(tables.records), [row | {"created_at": now} for row in fresh])
-        for row in changed:
-            connection.execute(update(tables.records).where(tables.records.c.id == row["id"]).values(row))
+        if changed:
+            # All at once: over a network each statement of its own would be a round trip.
+            change = update(tables.records).where(tables.records.c.id == bindparam("changed_id"))
+            connection.execute(change, [row | {"changed_id": row["id"]} for row in changed])
 
     @staticmethod
     def _save_contacts(connection: Connection, wanted: Mapping[str, str | None]) -> None:
@@ -347,18 +330,9 @@ class Store:
         return [_read(row, tags.get(row.key, {})) for row in rows]
 
 
-def _configure_sqlite(engine: Engine) -> None:
-    @event.listens_for(engine, "connect")
-    def connect(dbapi_connection: Any, _: Any) -> None:
-        # The driver must not open transactions by itself, or BEGIN IMMEDIATE comes too late.
-        dbapi_connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=60000"):
-            dbapi_connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
-        connection.exec_driver_sql(f"BEGIN {mode}")
+def _can_be_stored(id_: str) -> bool:
+    """Databases fail, instead of finding nothing, when asked for NUL or half a surrogate pair."""
+    return id_.isprintable()
 
 
 def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:

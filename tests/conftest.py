@@ -10,6 +10,7 @@ import pytest
 from matcher.embed import Embedder, VectorCache, prepare_default_model
 from matcher.store import Store
 from matcher.text import Tokenizer
+from tests import postgresql as own
 from tests.fakes import FakeEncoder
 
 
@@ -43,6 +44,15 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened = Store(f"sqlite:///{tmp_path / 'matcher.db'}")
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[own.Server]:
+    """A PostgreSQL server, started once."""
+    if own.binaries() is None:
+        pytest.skip(own.HOW_TO_INSTALL)
+    with own.server() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from matcher.engine import Matcher, MatchQuery
+from matcher.errors import Busy
 from matcher.settings import Settings
+from tests.postgresql import Server
 
 
 @pytest.fixture
@@ -123,3 +125,23 @@ def test_an_application_and_its_grant_are_one_entry_and_so_is_an_achievement_of_
         "一种椰壳活性炭的活化炉": 1,
     }
     assert len(set().union(*families.values())) == 5
+
+
+def test_a_second_writer_of_the_same_index_is_told_wherever_it_runs(
+    model_home: Path, tmp_path: Path, postgresql: Server
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "model").symlink_to(model_home / "model")
+    url = postgresql.create()
+    here, there = (Matcher(Settings(home=home, threads=1, database_url=url)) for _ in range(2))
+    here.ingest(table(tmp_path, "成果.csv", *ACHIEVEMENTS))
+    # As a process on another machine holds it, whose index is the same and whose files are not.
+    with there.store.exclusive(f"index {here.index.place}", 0):
+        with pytest.raises(Busy):
+            here.catch_up(wait=0)
+        assert not here.refresh()
+    assert here.catch_up(wait=0) == 2
+    here.close()
+    there.close()
+    postgresql.drop(url)

@@ -9,9 +9,13 @@ from matcher.records import (
     ABSTRACT_LIMIT,
     KIND_NAMES,
     KINDS,
+    NAME_LIMIT,
     OFFER_KINDS,
+    PLACE_LIMIT,
     PROGRAMME_CODES,
     RECORD_TYPES,
+    SOURCE_ID_LIMIT,
+    SOURCE_LIMIT,
     TITLE_LIMIT,
     Achievement,
     Institution,
@@ -259,6 +263,15 @@ def test_a_date_that_was_left_out_is_no_mistake(word: str) -> None:
         ("need", {"deadline": "2026-99"}, "截止日期", "2026-99"),
         ("achievement", {"province": "加利福尼亚"}, "省份", "加利福尼亚"),
         ("need", {"visibility": "也许"}, "公开范围", "也许"),
+        ("need", {"source_id": "1" * (SOURCE_ID_LIMIT + 1)}, "编号", "201 字"),
+        ("patent", {"publication_number": "CN" * SOURCE_ID_LIMIT + "A"}, "编号", "401 字"),
+        ("achievement", {"city": "长" * (PLACE_LIMIT + 1)}, "城市", "65 字"),
+        ("achievement", {"county": "长" * (PLACE_LIMIT + 1)}, "区县", "65 字"),
+        ("institution", {"title": "长" * (NAME_LIMIT + 1)}, "名称", "201 字"),
+        ("institution", {"aliases": f"蜀北农大；{'长' * (NAME_LIMIT + 1)}"}, "别名", "201 字"),
+        ("need", {"institution": "长" * (NAME_LIMIT + 1)}, "单位", "201 字"),
+        # Written out, as names are compared, it is three times as long.
+        ("need", {"institution": "㍿" * (NAME_LIMIT // 2)}, "单位", "400 字"),
     ],
 )
 def test_a_value_that_breaks_a_rule_is_refused_by_field_and_reason(
@@ -269,6 +282,45 @@ def test_a_value_that_breaks_a_rule_is_refused_by_field_and_reason(
     assert part in error.reason
     assert str(error) == f"{field}：{error.reason}"
     assert isinstance(error, FieldError) and isinstance(error, MatcherError)
+
+
+def test_a_source_that_is_too_long_is_refused_with_the_option_that_names_another() -> None:
+    with pytest.raises(InvalidRecord, match=r"来源：长 201 字.*--source"):
+        parsed(source="长" * (SOURCE_LIMIT + 1))
+
+
+def test_values_as_long_as_the_limits_are_taken() -> None:
+    record = parsed(
+        source="源" * SOURCE_LIMIT,
+        source_id="1" * SOURCE_ID_LIMIT,
+        city="长" * PLACE_LIMIT,
+        county="长" * PLACE_LIMIT,
+        institution="长" * NAME_LIMIT,
+    )
+    assert (record.source, record.county) == ("源" * SOURCE_LIMIT, "长" * PLACE_LIMIT)
+    assert (record.source_id, record.institution) == ("1" * SOURCE_ID_LIMIT, "长" * NAME_LIMIT)
+
+
+def test_what_no_database_takes_as_text_is_in_no_field() -> None:
+    values = {field: f"a\x00b\ud800c{field}" for field in ("source_id", "title", "abstract", "url", "keywords", "city")}
+    record, contact = parse_record("achievement", values | {"contact": "\x00张三\udfff"}, "平台\x00甲")
+    assert record == Achievement(
+        source="平台甲",
+        source_id="abcsource_id",
+        title="abctitle",
+        abstract="abcabstract",
+        url="abcurl",
+        keywords=("abckeywords",),
+        city="abccity",
+    )
+    assert contact == "张三"
+
+
+def test_files_whose_names_are_in_another_encoding_are_sources_of_their_own() -> None:
+    names = [name.encode("gb18030").decode("utf-8", "surrogateescape") for name in ("成果", "专利")]
+    first, second = (parsed(source=name, source_id="1") for name in names)
+    assert first.id != second.id
+    assert first.source.isprintable()
 
 
 @pytest.mark.parametrize("field", ["date", "province", "visibility"])

@@ -1,0 +1,185 @@
+"""Opens SQLite or PostgreSQL by an address, and holds what the two do differently: locks and snapshots."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from sqlalchemy import Connection, Engine, create_engine, event, select, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from matcher import tables
+from matcher.errors import Busy, SettingError
+
+# Seconds a writer waits for the others. One transaction takes well under a second, so who waits this
+# long waits for a process that hangs.
+WRITE_WAIT = 60.0
+# With these the server notices within a minute that a client's machine is gone, and drops its locks;
+# by default it would take two hours.
+_KEEPALIVE = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
+_LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's code for a lock that did not come in time
+_UNKNOWN = "数据库地址 MATCHER_DATABASE_URL 须以 sqlite:/// 或 postgresql:// 开头，不能是 {backend}://。请改正后重试。"
+_DRIVER_MISSING = (
+    "数据库地址 MATCHER_DATABASE_URL 指向 PostgreSQL，但缺少可用的驱动（{error}）。"
+    "请在程序目录运行 .venv/bin/pip install -c constraints.txt -e '.[postgresql]' 后重试。"
+)
+
+
+class Database:
+    """One database; safe for several threads and processes.
+
+    :ivar reading: for reading: each transaction sees the database as it was at one moment.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Connects when first used.
+
+        :raises SettingError: if the database is neither of the two, or PostgreSQL's driver is not installed.
+        :raises SQLAlchemyError: if the address is no address.
+        """
+        parsed = _with_driver(make_url(url))
+        self._sqlite = parsed.get_backend_name() == "sqlite"
+        self._file = parsed.database if self._sqlite else None
+        if self._file:
+            Path(self._file).parent.mkdir(parents=True, exist_ok=True)
+        if self._sqlite:
+            self._engine = self.reading = create_engine(parsed)
+            _configure_sqlite(self._engine)
+        else:
+            self._engine = _postgresql(parsed)
+            # A page and its tags come from two queries; SQLite's transactions see one moment anyway.
+            self.reading = self._engine.execution_options(isolation_level="REPEATABLE READ")
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that no other writer has at the same time; readers go on.
+
+        Writers follow each other in the order in which they become visible, so that what one of them
+        looks up first is still true when it writes.
+
+        :raises Busy: if another writer does not finish within `WRITE_WAIT`.
+        """
+        # IMMEDIATE takes SQLite's write lock at once: two writers wait for each other instead of failing late.
+        engine = self._engine.execution_options(sqlite_begin="IMMEDIATE") if self._sqlite else self._engine
+        with engine.connect() as connection:
+            with _busy(f"另一个进程占用数据库已超过 {WRITE_WAIT:.0f} 秒，这次没有写入。请等它结束后重试。"):
+                connection.begin()
+                if not self._sqlite:
+                    revision = tables.counters.c.name == "revision"
+                    connection.execute(select(tables.counters.c.value).where(revision).with_for_update())
+            yield connection
+            connection.commit()
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """A transaction in which no other process changes the tables."""
+        if self._file:
+            with FileLock(f"{self._file}.migrate.lock"), self._engine.connect() as connection:
+                yield connection
+                connection.commit()
+            return
+        with self._engine.connect() as connection:
+            if not self._sqlite:
+                # There are no tables yet that could be locked, and another's migration may take its time.
+                connection.execute(text("SET LOCAL lock_timeout = 0"))
+                connection.execute(_advisory("pg_advisory_xact_lock", "migrate"))
+            yield connection
+            connection.commit()
+
+    @contextmanager
+    def exclusive(self, name: str, wait: float) -> Iterator[None]:
+        """Hold a lock that all processes of a PostgreSQL database share, on whatever machine they run.
+
+        The server drops it with the connection: when the process dies, and unnoticed when the server
+        itself is restarted meanwhile. On SQLite nothing happens, as all its processes share one machine,
+        where a file does as well.
+
+        :param wait: seconds to wait for another process.
+        :raises Busy: if the other process does not finish in time.
+        """
+        if self._sqlite:
+            yield
+            return
+        autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        with autocommit.connect() as connection:
+            # Of its own: closed at the end, and not handed to somebody else with the lock still on it.
+            connection.detach()
+            connection.execute(text(f"SET lock_timeout = {max(1, round(wait * 1000))}"))
+            with _busy("另一个进程正在写入索引。请等它结束后再试。"):
+                connection.execute(_advisory("pg_advisory_lock", name))
+            try:
+                yield
+            finally:
+                # Closing the connection would do, but a moment later; without a connection it is free already.
+                with suppress(SQLAlchemyError):
+                    connection.execute(_advisory("pg_advisory_unlock", name))
+
+
+def _advisory(function: str, name: str) -> Any:
+    """A call of a function on PostgreSQL's advisory lock of this name; each database has its own."""
+    number = int.from_bytes(hashlib.blake2b(f"matcher {name}".encode(), digest_size=8).digest(), signed=True)
+    return text(f"SELECT {function}(:number)").bindparams(number=number)
+
+
+def _with_driver(url: URL) -> URL:
+    """The address with the one PostgreSQL driver that is used; ``postgres://`` is how many hosts write it."""
+    backend = "postgresql" if url.drivername == "postgres" else url.get_backend_name()
+    if backend not in ("sqlite", "postgresql"):
+        raise SettingError(_UNKNOWN.format(backend=url.drivername))
+    return url.set(drivername="postgresql+psycopg") if backend == "postgresql" else url
+
+
+def _postgresql(url: URL) -> Engine:
+    try:
+        # A restarted server or a firewall ends connections: each is tried before it is used.
+        engine = create_engine(url, pool_pre_ping=True)
+    except ImportError as error:
+        raise SettingError(_DRIVER_MISSING.format(error=error)) from error
+    session = {"lock_timeout": round(WRITE_WAIT * 1000)} | _KEEPALIVE
+    settings = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in session.items())
+
+    @event.listens_for(engine, "connect")
+    def connect(dbapi_connection: Any, _: Any) -> None:
+        with dbapi_connection.cursor() as cursor:
+            cursor.execute(f"SELECT {settings}")
+        dbapi_connection.commit()
+
+    return engine
+
+
+def _configure_sqlite(engine: Engine) -> None:
+    wait = f"busy_timeout={round(WRITE_WAIT * 1000)}"
+
+    @event.listens_for(engine, "connect")
+    def connect(dbapi_connection: Any, _: Any) -> None:
+        # The driver must not open transactions by itself, or BEGIN IMMEDIATE comes too late.
+        dbapi_connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", wait):
+            dbapi_connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+@contextmanager
+def _busy(message: str) -> Iterator[None]:
+    """Say in a sentence that a lock did not come in time."""
+    try:
+        yield
+    except OperationalError as error:
+        code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorcode", None)
+        if code in (_LOCK_NOT_AVAILABLE, sqlite3.SQLITE_BUSY):
+            raise Busy(message) from error
+        raise
