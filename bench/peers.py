@@ -66,7 +66,7 @@ class FaissFlat:
     """Sentence-transformers and an exact FAISS index: no words, the simplest that works."""
 
     name = "sentence-transformers + FAISS flat"
-    packages = ("sentence_transformers", "faiss")
+    packages: tuple[str, ...] = ("sentence_transformers", "faiss")
 
     def __init__(self, encode_query: EncodeQuery) -> None:
         self._encode = encode_query
@@ -97,7 +97,7 @@ class RankBm25:
     """BM25 over jieba's words, cosines by numpy, and reciprocal rank fusion of both: the usual hybrid by hand."""
 
     name = "rank_bm25 + numpy"
-    packages = ("rank_bm25", "rjieba")
+    packages: tuple[str, ...] = ("rank_bm25", "rjieba")
 
     def __init__(self, encode_query: EncodeQuery) -> None:
         self._encode = encode_query
@@ -138,7 +138,7 @@ class Txtai:
     """
 
     name = "txtai hybrid"
-    packages = ("txtai", "rjieba")
+    packages: tuple[str, ...] = ("txtai", "rjieba")
 
     def __init__(self, encode_query: EncodeQuery) -> None:
         self._encode = encode_query
@@ -194,7 +194,7 @@ class MilvusLite:
     """
 
     name = "milvus-lite hybrid"
-    packages = ("pymilvus", "milvus_lite", "jieba")
+    packages: tuple[str, ...] = ("pymilvus", "milvus_lite", "jieba")
 
     def __init__(self, encode_query: EncodeQuery) -> None:
         self._encode = encode_query
