@@ -39,7 +39,7 @@ weights: $(VENV)/.run ## fit the shipped tagger and ranker anew (needs the publi
 constraints: ## resolve the dependencies anew and pin them all
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet $(TORCH) && $(BIN)/python -m pip install --quiet -e '.[dev,notebooks]'
+	$(BIN)/python -m pip install --quiet $(TORCH) && $(BIN)/python -m pip install --quiet -e '.[dev,notebooks,bench]'
 	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' > constraints.txt
 
 clean: ## remove the environment and all caches, not the data
