@@ -8,6 +8,7 @@ thread: 99.97 % of the true hundred nearest in 1.4 ms, where comparing all takes
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,8 +31,10 @@ SCANNED_WHOLE = 150_000
 RECALL = 0.99
 TRIED_QUESTIONS = 64
 TRIED_DEPTH = 100
-# Candidates compared exactly for each one wanted.
+# Candidates compared exactly for each one wanted of a whole index; of a segment that is a part of it, that
+# part of them, but at least so many: what is new may be nearer than its share.
 OVERFETCH = 10
+LEAST_OVERFETCH = 3
 # Where fewer than this many may be found, these are compared one by one.
 COMPARED_ONE_BY_ONE = 2000
 TRAINING_SAMPLE = 20_000
@@ -55,11 +58,14 @@ class Nearest:
             if self._index.ntotal != len(vectors):
                 raise ValueError(f"{folder} holds {len(vectors)} vectors, its index {self._index.ntotal}")
 
-    def search(self, questions: Floats, allowed: NDArray[np.bool_], limit: int) -> list[tuple[Integers, Floats]]:
+    def search(
+        self, questions: Floats, allowed: NDArray[np.bool_], limit: int, share: float = 1.0
+    ) -> list[tuple[Integers, Floats]]:
         """For each question the rows that are probably nearest, with exact cosines, in no order.
 
         :param questions: float32 (q, d), unit vectors.
         :param allowed: bool (n,), which rows may be found.
+        :param share: of the whole index that this segment is.
         :returns: at least the `limit` nearest where so many are allowed.
         """
         count = int(allowed.sum())
@@ -69,20 +75,21 @@ class Nearest:
             rows = np.flatnonzero(allowed)
             vectors = self._vectors if count == len(allowed) else self._vectors[rows]
             return [(rows, scores) for scores in questions @ vectors.T]
-        found = self._estimate(questions, allowed, count, limit)
+        wanted = limit * max(LEAST_OVERFETCH, math.ceil(OVERFETCH * share))
+        found = self._estimate(questions, allowed, count, min(count, wanted))
         return [(rows, self._vectors[rows] @ question) for rows, question in zip(found, questions, strict=True)]
 
-    def _estimate(self, questions: Floats, allowed: NDArray[np.bool_], count: int, limit: int) -> Iterator[Integers]:
+    def _estimate(self, questions: Floats, allowed: NDArray[np.bool_], count: int, wanted: int) -> Iterator[Integers]:
         faiss = _faiss()
         bitmap = np.packbits(allowed, bitorder="little")
-        share = count / len(allowed)
+        # The fewer are allowed, the further apart are the nearest of them.
+        probes = math.ceil(self._index.nprobe / math.sqrt(count / len(allowed)))
         parameters = faiss.SearchParametersIVF(
-            # The fewer are allowed, the further apart are the nearest of them.
-            nprobe=min(self._index.nlist, int(np.ceil(self._index.nprobe / np.sqrt(share)))),
+            nprobe=min(self._index.nlist, probes),
             sel=None if count == len(allowed) else faiss.IDSelectorBitmap(bitmap),
         )
         with threads(1):
-            _, found = self._index.search(questions, min(count, limit * OVERFETCH), params=parameters)
+            _, found = self._index.search(questions, wanted, params=parameters)
         for rows in found:
             yield np.sort(rows[rows >= 0])  # in the order in which they lie on disk
 
@@ -91,7 +98,7 @@ def write(vectors: Floats, questions: Floats, folder: Path, field: str) -> None:
     """Write the quantised index of a field, if it is large enough to need one, and make it durable.
 
     :param vectors: float32 (n, d), possibly mapped from a file: only parts are read at a time.
-    :param questions: float32 (q, d), vectors like those that will be asked for; tells how many lists to scan.
+    :param questions: float32 (q, d), vectors like those that will be asked for; they tell how many lists to scan.
     """
     if len(vectors) < QUANTISED_FROM:
         return
