@@ -13,7 +13,8 @@ from typing import TypeVar
 from anyio import CapacityLimiter, to_thread
 
 from api.metrics import Metrics
-from matcher.engine import Matcher, MatchQuery
+from matcher.engine import Matcher
+from matcher.queries import MatchQuery
 from matcher.settings import Settings
 
 LOADING = "模型和索引正在加载，请稍候再试。"

@@ -30,9 +30,10 @@ from unittest.mock import patch
 import numpy as np
 
 from matcher import sample
-from matcher.engine import Matcher, MatchQuery
+from matcher.engine import Matcher
 from matcher.evaluate import RELEVANT, bootstrap
 from matcher.partners import Partner, suggest
+from matcher.queries import MatchQuery
 from matcher.records import OFFER_KINDS
 from matcher.settings import load_settings
 from matcher.store import StoredRecord

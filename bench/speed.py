@@ -23,7 +23,8 @@ import psutil
 
 from matcher import sample
 from matcher.embed import prepare_default_model
-from matcher.engine import Matcher, MatchQuery
+from matcher.engine import Matcher
+from matcher.queries import MatchQuery
 from matcher.settings import load_settings
 
 COMMAND = [sys.executable, "-c", "from matcher.cli import main; main()"]

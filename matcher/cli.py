@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matcher.errors import Busy, MatcherError, UnknownColumn, UnreadableFile
+from matcher.console import JsonFlag, catch_up, opened, print_json, say
+from matcher.errors import MatcherError, UnknownColumn, UnreadableFile
 
 if TYPE_CHECKING:
-    from matcher.engine import Matcher, MatchQuery
     from matcher.judgements import Judgements
+    from matcher.queries import MatchQuery
 
 # Seconds after which a worker that does not answer its parent is replaced. Loading a model can hold it up for some.
 WORKER_SILENCE = 60
@@ -31,7 +30,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="输出 JSON，供程序读取")]
 Text = Annotated[str | None, typer.Argument(help="需求的文字", metavar="TEXT")]
 TextFile = Annotated[Path | None, typer.Option("--file", "-f", help="从文件读取需求的文字（UTF-8）")]
 Title = Annotated[str, typer.Option("--title", help="需求的标题")]
@@ -48,13 +46,13 @@ def main() -> None:
     try:
         app()
     except (UnreadableFile, UnknownColumn) as error:
-        _say(f"错误：{error}")
+        say(f"错误：{error}")
         sys.exit(2)
     except MatcherError as error:
-        _say(f"错误：{error}")
+        say(f"错误：{error}")
         sys.exit(1)
     except KeyboardInterrupt:
-        _say("已中断。已经确认写入的记录不会丢失，下次运行会接着处理。")
+        say("已中断。已经确认写入的记录不会丢失，下次运行会接着处理。")
         sys.exit(130)
 
 
@@ -77,7 +75,7 @@ def ingest(
     if kind is not None and kind not in KINDS:
         raise typer.BadParameter(f"“{kind}”不是记录类型；可用 {'、'.join(KINDS)}", param_hint="--kind")
     overrides = _mapping(mapping or [])
-    with _matcher() as matcher:
+    with opened() as matcher:
         reports, failed = [], None
         for file in files:
             try:
@@ -85,15 +83,15 @@ def ingest(
             except (UnreadableFile, UnknownColumn) as error:
                 # The files beside it are good: they go in, and the exit code tells.
                 failed = error
-                _say(f"错误：{error}")
+                say(f"错误：{error}")
                 continue
             reports.append(report.as_json())
             if not as_json:
                 for line in report_lines(report):
-                    _say(line)
-        _catch_up(matcher)
+                    say(line)
+        catch_up(matcher)
         if as_json and reports:
-            _print_json(reports[0] if len(files) == 1 else reports)
+            print_json(reports[0] if len(files) == 1 else reports)
     if failed:
         raise typer.Exit(2)
 
@@ -115,15 +113,49 @@ def match(
     from matcher.views import answer_json
 
     query = _query(text, file, title, enterprise, kinds, programmes, provinces, limit, min_level)
-    with _matcher() as matcher:
+    with opened() as matcher:
         matcher.index.refresh()
         answer = answer_json(matcher.match(query), matcher)
         if as_json:
-            _print_json(answer)
+            print_json(answer)
         else:
             from matcher.terminal import print_answer
 
             print_answer(answer)
+
+
+@app.command()
+def batch(
+    asking: Annotated[
+        str, typer.Option("--from", help="由哪一方发问：need 为每条需求找成果和专利，offer 为每项成果和专利找需求")
+    ] = "need",
+    programmes: Programmes = None,
+    provinces: Provinces = None,
+    limit: Limit = 10,
+    min_level: MinLevel = 2,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="写入该 CSV 文件；缺省输出到屏幕")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="每行一个 JSON 对象，供程序读取")] = False,
+) -> None:
+    """为全部公开的需求（或成果和专利）一次算出匹配，逐对写出；中断后再运行会接着做。"""
+    from matcher.batch import SIDES, BatchQuery
+    from matcher.pairs import write_pairs
+    from matcher.progress import shown
+
+    if asking not in SIDES:
+        raise typer.BadParameter(f"“{asking}”不是发问的一方；可用 {'、'.join(SIDES)}", param_hint="--from")
+    with opened() as matcher:
+        catch_up(matcher)
+        query = BatchQuery(
+            asking=SIDES[asking],
+            visibilities=("public",),
+            programmes=tuple(programmes or ()),
+            provinces=tuple(provinces or ()),
+            limit=limit,
+            min_level=min_level,
+        )
+        with shown("批量匹配") as progress:
+            count = write_pairs(matcher.match_all(query, progress), matcher.store, output, as_json)
+    say(f"共 {count} 对。")
 
 
 @app.command()
@@ -138,10 +170,10 @@ def partners(
     from matcher.views import partners_json
 
     query = _query(text, file, title, enterprise, None, None, None, 1, 2)
-    with _matcher() as matcher:
+    with opened() as matcher:
         found = partners_json(matcher.match(query).partners, matcher)
         if as_json:
-            _print_json({"partners": found})
+            print_json({"partners": found})
         else:
             from matcher.terminal import print_partners
 
@@ -166,10 +198,10 @@ def tag(
                 f"{file.name} 中没有 {column} 列（现有：{'、'.join(table.columns[:12])}）。该命令需要 id 和 text 两列。"
             )
     rows = [row.values for row in table.rows if isinstance(row, Row)]
-    with _matcher() as matcher, shown("标注") as progress:
+    with opened() as matcher, shown("标注") as progress:
         tags = matcher.tag([row.get("text", "") for row in rows], progress)
     if as_json:
-        _print_json(
+        print_json(
             [
                 {"id": row.get("id", ""), "programmes": [tag_json(one) for one in own]}
                 for row, own in zip(rows, tags, strict=True)
@@ -186,10 +218,10 @@ def reindex() -> None:
     """由数据库重建索引；重建期间旧索引照常服务。"""
     from matcher.progress import shown
 
-    with _matcher() as matcher, shown("重建索引") as progress:
+    with opened() as matcher, shown("重建索引") as progress:
         matcher.reindex(progress)
         matcher.index.refresh()
-        _say(f"索引已重建，共 {matcher.index.count()} 条记录。")
+        say(f"索引已重建，共 {matcher.index.count()} 条记录。")
 
 
 @app.command()
@@ -216,7 +248,7 @@ def evaluate(
     from matcher.rank import Ranker
     from matcher.views import evaluation_json
 
-    with _matcher() as matcher, shown("嵌入") as progress:
+    with opened() as matcher, shown("嵌入") as progress:
         chosen = Ranker.load(ranker, matcher.embedder.fingerprint) if ranker else matcher.ranker
         other = Ranker.load(against, matcher.embedder.fingerprint) if against else None
         judged = _judgements(needs, judgements, offers, split)
@@ -227,7 +259,7 @@ def evaluate(
         if other:
             results["against"] = run(judged, questions, pool, other, matcher.tokenizer)["ranker"]
     if as_json:
-        _print_json(evaluation_json(results, judged))
+        print_json(evaluation_json(results, judged))
     else:
         from matcher.terminal import print_evaluation
 
@@ -258,7 +290,7 @@ def train(
     from matcher.terminal import print_evaluation
     from matcher.validate import cross_validate
 
-    with _matcher() as matcher, shown("嵌入") as progress:
+    with opened() as matcher, shown("嵌入") as progress:
         judged = _judgements(needs, judgements, offers, split)
         material = defaults.material(judged, matcher.embedder, matcher.tokenizer, matcher.tagger, progress)
         data = f"{judgements.name}{f', split {split}' if split else ''}"
@@ -271,21 +303,21 @@ def train(
             training.learn_memory(material, Ranker(weights)).save(out)
     _say_dropped(judged)
     if validation:
-        _say("五折交叉验证（按需求分组，每条需求都由未见过它的排序器排序）：")
+        say("五折交叉验证（按需求分组，每条需求都由未见过它的排序器排序）：")
         print_evaluation(validation.results)
     else:
-        _say("需求不足 5 条，或高于 1 级的标注集中在少数几条需求里，没有做交叉验证。")
-    _say(f"排序器已写入 {out}。用 MATCHER_RANKER={out} 加载，用 matcher evaluate --ranker {out} 检验。")
+        say("需求不足 5 条，或高于 1 级的标注集中在少数几条需求里，没有做交叉验证。")
+    say(f"排序器已写入 {out}。用 MATCHER_RANKER={out} 加载，用 matcher evaluate --ranker {out} 检验。")
 
 
 @app.command()
 def stats(as_json: JsonFlag = False) -> None:
     """各类记录、各专项和索引的数量。"""
-    with _matcher() as matcher:
+    with opened() as matcher:
         matcher.index.refresh()
         figures = matcher.statistics()
         if as_json:
-            _print_json(figures)
+            print_json(figures)
         else:
             from matcher.terminal import print_statistics
 
@@ -304,7 +336,7 @@ def export(
 
     if kind is not None and kind not in KINDS:
         raise typer.BadParameter(f"“{kind}”不是记录类型；可用 {'、'.join(KINDS)}", param_hint="--kind")
-    with _matcher() as matcher:
+    with opened() as matcher:
         stream = output.open("w", encoding="utf-8") if output else sys.stdout
         count = 0
         for stored in matcher.store.records(kind):
@@ -313,7 +345,7 @@ def export(
                 count += 1
         if output:
             stream.close()
-    _say(f"已导出 {count} 条记录。")
+    say(f"已导出 {count} 条记录。")
 
 
 @app.command()
@@ -324,7 +356,7 @@ def serve() -> None:
     from matcher.settings import load_settings
 
     settings = load_settings()
-    _say(f"服务地址：http://{settings.host}:{settings.port} （接口文档：/docs，按 Ctrl-C 停止）")
+    say(f"服务地址：http://{settings.host}:{settings.port} （接口文档：/docs，按 Ctrl-C 停止）")
     uvicorn.run(
         "api.app:create_app",
         factory=True,
@@ -341,42 +373,20 @@ def serve() -> None:
 def demo() -> None:
     """装入样例语料，并演示一条需求的匹配结果。"""
     from matcher import sample
-    from matcher.engine import MatchQuery
+    from matcher.queries import MatchQuery
     from matcher.terminal import print_answer, print_need, report_lines
     from matcher.views import answer_json
 
-    with _matcher() as matcher:
+    with opened() as matcher:
         for kind, name in sample.FILES:
             report = matcher.ingest(sample.path(name), kind, source=sample.SOURCE)
             if report.counts["added"] or report.counts["updated"]:
-                _say(report_lines(report)[0])
-        _catch_up(matcher)
+                say(report_lines(report)[0])
+        catch_up(matcher)
         need = next(record for record in sample.records("need") if record.source_id == sample.SHOWN_NEED)
         print_need(need)
         query = MatchQuery(text=need.abstract, title=need.title, asker=need.institution, limit=3)
         print_answer(answer_json(matcher.match(query), matcher))
-
-
-@contextmanager
-def _matcher() -> Iterator[Matcher]:
-    from matcher.engine import Matcher
-    from matcher.settings import load_settings
-
-    matcher = Matcher(load_settings())
-    try:
-        yield matcher
-    finally:
-        matcher.close()
-
-
-def _catch_up(matcher: Matcher) -> None:
-    from matcher.progress import shown
-
-    try:
-        with shown("建立索引") as progress:
-            matcher.catch_up(progress)
-    except Busy:
-        _say("记录已全部入库。另一个进程正在建立索引，完成后即可检索到。")
 
 
 def _query(
@@ -390,7 +400,7 @@ def _query(
     limit: int,
     min_level: int,
 ) -> MatchQuery:
-    from matcher.engine import MatchQuery
+    from matcher.queries import MatchQuery
     from matcher.records import OFFER_KINDS
 
     if (text is None) == (file is None):
@@ -427,9 +437,9 @@ def _judgements(
 
 
 def _say_dropped(judged: Judgements) -> None:
-    _say(f"读到标注 {judged.rows} 行，用于 {len(judged.needs)} 条需求、{judged.pairs} 对。")
+    say(f"读到标注 {judged.rows} 行，用于 {len(judged.needs)} 条需求、{judged.pairs} 对。")
     for reason, count in judged.dropped.items():
-        _say(f"  {reason}：{count} 行")
+        say(f"  {reason}：{count} 行")
 
 
 def _mapping(pairs: list[str]) -> dict[str, str]:
@@ -440,11 +450,3 @@ def _mapping(pairs: list[str]) -> dict[str, str]:
             raise typer.BadParameter(f"“{pair}”应写成 字段=列名，例如 标题=项目名", param_hint="--map")
         overrides[field.strip()] = column.strip()
     return overrides
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matcher.records import KINDS, PROGRAMME_CODES, Kind, Visibility
-from matcher.segments import Floats, Hashes, Segment, hash_terms, ragged_grams, ragged_terms
+from matcher.segments import Floats, Hashes, Segment, ragged_grams, ragged_terms
 from matcher.text import char_ngrams
 from matcher.values import PROVINCES
 
@@ -56,16 +57,30 @@ class IndexQuery:
 
     :param title_vector: float32 (d,), of the question's title or its most telling part.
     :param body_vector: float32 (d,), of the whole question.
+    :param terms: uint32, hashes of its terms, each once.
     """
 
     title_vector: Floats
     body_vector: Floats
-    terms: Sequence[str]
+    terms: Hashes
 
-    @cached_property
-    def hashes(self) -> Hashes:
-        """The terms as the index knows them, each once."""
-        return np.unique(hash_terms(self.terms))
+
+def passing(documents: Segment, filters: Filters) -> NDArray[np.bool_]:
+    """Which documents the filters let through: bool (n,)."""
+    wanted: list[tuple[NDArray[Any], Sequence[int]]] = [
+        (documents.visibility, [VISIBILITY_ORDER.index(one) for one in filters.visibilities])
+    ]
+    if filters.kinds:
+        wanted.append((documents.kind, [KINDS.index(kind) for kind in filters.kinds]))
+    if filters.provinces:
+        known = [PROVINCE_ORDER.index(one) for one in filters.provinces if one in PROVINCE_ORDER]
+        wanted.append((documents.province, known))
+    mask = np.ones(len(documents), np.bool_)
+    for column, values in wanted:
+        mask &= np.isin(column, np.array(values, column.dtype))
+    if filters.programmes:
+        mask &= (documents.programmes & programme_bits(filters.programmes)) != 0
+    return mask
 
 
 def programme_bits(codes: Sequence[str]) -> np.uint8:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import hashlib
+import json
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,16 +16,19 @@ from pathlib import Path
 import numpy as np
 
 from matcher import defaults
+from matcher.batch import BatchQuery, Job, Matches
+from matcher.batch import run as run_batch
 from matcher.documents import Filters, IndexDocument, IndexQuery, programme_bits
 from matcher.embed import Embedder, Progress, VectorCache, load_encoder
-from matcher.errors import Busy, InvalidQuery, NotFound
+from matcher.errors import Busy, NotFound
 from matcher.explain import Explainer, Why
 from matcher.features import ask
 from matcher.index import Index, Writer, open_index
 from matcher.ingest import IngestReport, ingest_file
 from matcher.partners import Partner, suggest
 from matcher.programs import Tag, TaggedText, Tagger
-from matcher.rank import LEVELS, Ranker, Scored, fold, fuse
+from matcher.queries import MatchQuery, check_limits, check_query
+from matcher.rank import Ranker, Scored, fold, fuse
 from matcher.records import (
     KINDS,
     OFFER_KINDS,
@@ -37,21 +42,13 @@ from matcher.records import (
 from matcher.settings import Settings
 from matcher.store import OWNER_SOURCE, Store, StoredRecord
 from matcher.text import Tokenizer, normalize
-from matcher.values import PROVINCES
 
-TEXT_LIMIT = 20_000
-TITLE_LIMIT = 500
-MATCH_LIMIT = 100
-DEFAULT_LIMIT = 10
-DEFAULT_MIN_LEVEL = 2
 # Candidates each engine brings, and how many are compared closely. Chosen for the
 # time they take, not yet measured for what they miss.
 RECALL = 100
 COMPARED = 120
-# Matches that partners are gathered from, and how many partners are named.
+# Matches that partners are gathered from.
 PARTNER_DEPTH = 30
-PARTNERS = 5
-PARTNER_LIMIT = 20
 # Records read from the store, embedded and put into the index together.
 CATCH_UP_BATCH = 1000
 # Seconds a command waits for another process that writes the index.
@@ -63,26 +60,6 @@ VISIBLE_TO: Mapping[str, tuple[Visibility, ...]] = {
     "intermediary": ("public", "intermediaries"),
     "operator": ("public", "intermediaries", "private"),
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class MatchQuery:
-    """A question.
-
-    :param asker: the enterprise that asks, if known: never suggested to itself.
-    :param viewer: a key of `VISIBLE_TO`.
-    """
-
-    text: str
-    title: str = ""
-    kinds: tuple[Kind, ...] = OFFER_KINDS
-    programmes: tuple[str, ...] = ()
-    provinces: tuple[str, ...] = ()
-    limit: int = DEFAULT_LIMIT
-    min_level: int = DEFAULT_MIN_LEVEL
-    partners: int = PARTNERS
-    asker: str | None = None
-    viewer: str = "public"
 
 
 @dataclass(frozen=True)
@@ -300,7 +277,7 @@ class Matcher:
             programmes=query.programmes,
             provinces=query.provinces,
         )
-        found = index.search(IndexQuery(question.title_vector, question.body_vector, question.terms), filters, RECALL)
+        found = index.search(IndexQuery(question.title_vector, question.body_vector, question.hashes), filters, RECALL)
         documents = index.documents(fuse(found, COMPARED))
         clock.mark("recall")
         statistics = index.statistics()
@@ -325,6 +302,33 @@ class Matcher:
             index.count(filters.visibilities),
             clock.steps,
         )
+
+    def match_all(self, query: BatchQuery, progress: Progress | None = None) -> Iterator[Matches]:
+        """Match all records of one side, in blocks; a run that was killed goes on where it was.
+
+        :param progress: is told (questions done, questions).
+        :returns: matches in the order of the questions' keys, read back part by part.
+        :raises InvalidQuery: naming the field and the reason.
+        :raises Busy: if another process runs the same query.
+        :raises BatchFailed: if a process died; what was finished is kept for the next run.
+        """
+        check_limits(query.limit, query.min_level)
+        asking, _ = query.filters()
+        ranker = json.dumps(self.ranker.weights, sort_keys=True)
+        digest = hashlib.sha256(f"{query}{self.embedder.fingerprint}{ranker}".encode()).hexdigest()[:16]
+        job = Job(
+            self.settings,
+            self.embedder.fingerprint,
+            self.embedder.dimension,
+            self.ranker,
+            query,
+            RECALL,
+            COMPARED,
+            PARTNER_DEPTH,
+            self.settings.home / "batch" / digest,
+        )
+        keys = self.store.keys(asking.kinds, asking.visibilities)
+        return run_batch(job, keys, self.index.revision, progress)
 
     def tag(self, texts: Sequence[str], progress: Progress | None = None) -> list[list[Tag]]:
         """The programmes of each text."""
@@ -407,30 +411,6 @@ class Matcher:
         ]
         year = datetime.datetime.now(datetime.UTC).year
         return suggest(offers, query.asker, f"{query.title}\n{query.text}", year, query.partners)
-
-
-def check_query(query: MatchQuery) -> None:
-    """Refuse a question that cannot be answered.
-
-    :raises InvalidQuery: naming the field and the reason.
-    """
-    if not query.text.strip() and not query.title.strip():
-        raise InvalidQuery("text", "为空；请写明需要什么技术、解决什么问题")
-    if len(query.text) > TEXT_LIMIT:
-        raise InvalidQuery("text", f"长 {len(query.text)} 字，超过 {TEXT_LIMIT} 字；请只保留与技术有关的部分")
-    if len(query.title) > TITLE_LIMIT:
-        raise InvalidQuery("title", f"长 {len(query.title)} 字，超过 {TITLE_LIMIT} 字；长内容请放到 text")
-    if not 1 <= query.limit <= MATCH_LIMIT:
-        raise InvalidQuery("limit", f"为 {query.limit}；应在 1 到 {MATCH_LIMIT} 之间")
-    if query.min_level not in LEVELS:
-        raise InvalidQuery("min_level", f"为 {query.min_level}；应为 1（无相关）、2、3 或 4（强相关）")
-    if not 1 <= query.partners <= PARTNER_LIMIT:
-        raise InvalidQuery("partners", f"为 {query.partners}；应在 1 到 {PARTNER_LIMIT} 之间")
-    known = {"kinds": KINDS, "programmes": PROGRAMME_CODES, "provinces": tuple(PROVINCES.values())}
-    for name, allowed in known.items():
-        for value in getattr(query, name):
-            if value not in allowed:
-                raise InvalidQuery(name, f"“{value[:20]}”无法识别；可用的值有 {'、'.join(allowed)}")
 
 
 class _Clock:

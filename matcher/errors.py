@@ -12,6 +12,7 @@
     ├── DamagedIndex             the index on disk is damaged or of another version
     ├── RankerMismatch           a ranker was made for other features or another model
     ├── UntrainableJudgements    judgements from which nothing can be learned
+    ├── BatchFailed              a process of a batch died; what it had finished is kept
     └── Busy                     another process holds the writer's lock for too long
 
 Each message says what is wrong, where, and what to do about it.
@@ -73,6 +74,10 @@ class RankerMismatch(MatcherError):
 
 class UntrainableJudgements(MatcherError):
     """Judgements from which nothing can be learned."""
+
+
+class BatchFailed(MatcherError):
+    """A process of a batch died; what it had finished is kept."""
 
 
 class Busy(MatcherError):

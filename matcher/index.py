@@ -70,7 +70,7 @@ class Index(Protocol):
         """What `search` gives for each query, at the price of a batch."""
 
     def documents(self, keys: Integers) -> Segment:
-        """Arrays of the documents with these keys, in this order; all must exist."""
+        """Arrays of the documents with these keys, in this order; those that there are no more are left out."""
 
     def statistics(self) -> Statistics:
         """How common terms are among the public documents.
@@ -158,7 +158,8 @@ class LocalIndex:
         """See `Index`."""
         if self.snapshot is None:
             return segment_of([], self.dimension)
-        return self.snapshot.take(self.snapshot.rows(keys))
+        rows = self.snapshot.rows(keys)
+        return self.snapshot.take(rows[rows >= 0])
 
     def statistics(self) -> Statistics:
         """See `Index`."""

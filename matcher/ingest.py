@@ -15,6 +15,7 @@ from matcher.errors import InvalidRecord, UnreadableFile
 from matcher.readers import BadRow, Row, guess_kind, map_columns, read_table
 from matcher.records import KIND_NAMES, KINDS, Kind, Record, parse_record
 from matcher.store import Store
+from matcher.values import harmless
 
 # Records in one transaction: large enough that its cost is small, small enough that others may write between.
 BATCH = 500
@@ -136,10 +137,5 @@ class _Rejects:
             self._writer = csv.writer(self._file)
             self._writer.writerow(REJECT_COLUMNS)
             self.path = self._target
-        self._writer.writerow([line, field, reason, _harmless(raw)])
+        self._writer.writerow([line, field, reason, harmless(raw)])
         self._file.flush()
-
-
-def _harmless(text: str) -> str:
-    """A cell that a spreadsheet will not take for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -151,6 +151,11 @@ class Ranker:
                 f"排序器 {folder} 已损坏（ranker.json 不完整）。请用 matcher train 重新训练。"
             ) from error
 
+    @property
+    def remembers(self) -> bool:
+        """Whether it knows earlier judgements of some needs, by their texts."""
+        return self._memory is not None
+
     def compare(self, question: Question, documents: Segment, statistics: Statistics) -> Compared:
         """Estimate a question's pairs with documents."""
         return self.compare_pairs([question], documents, Pairs.of_one(len(documents)), statistics)

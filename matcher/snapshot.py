@@ -14,14 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matcher import nearest, postings
-from matcher.documents import PROVINCE_ORDER, VISIBILITY_ORDER, Filters, IndexQuery, programme_bits, segment_of
+from matcher.documents import Filters, IndexQuery, passing, segment_of
 from matcher.errors import DamagedIndex
 from matcher.frequencies import Counts, Statistics
 from matcher.nearest import Nearest
 from matcher.postings import Postings, asked_terms
-from matcher.records import KINDS
 from matcher.segments import Floats, Integers, Segment, concatenate, write_merged
-from matcher.values import PROVINCES
 
 # Filters whose rows are remembered: callers ask with few different ones, and reckoning takes milliseconds
 # in a large collection.
@@ -129,7 +127,7 @@ class Snapshot:
     @cached_property
     def keys(self) -> Integers:
         """The store's number of each row: int64 (n,)."""
-        return self._column("keys", np.int64)
+        return np.concatenate([np.empty(0, np.int64), *(segment.arrays.keys for segment in self.segments)])
 
     @cached_property
     def by_key(self) -> tuple[Integers, Integers]:
@@ -138,34 +136,16 @@ class Snapshot:
         order = living[np.argsort(self.keys[living], kind="stable")]
         return self.keys[order], order
 
-    def _column(self, name: str, dtype: type) -> NDArray[Any]:
-        return np.concatenate([np.empty(0, dtype), *(getattr(segment.arrays, name) for segment in self.segments)])
-
     def allowed(self, filters: Filters) -> tuple[NDArray[np.bool_], int]:
         """Which rows the filters let through, and how many these are."""
         known = self._allowed.get(filters)
         if known is None:
-            mask = self._mask(filters)
+            parts = [passing(segment.arrays, filters) for segment in self.segments]
+            mask = np.concatenate([np.empty(0, np.bool_), *parts]) & ~self.dead
             known = self._allowed[filters] = mask, int(mask.sum())
             while len(self._allowed) > REMEMBERED_FILTERS:
                 self._allowed.popitem(last=False)
         return known
-
-    def _mask(self, filters: Filters) -> NDArray[np.bool_]:
-        places = [PROVINCE_ORDER.index(p) for p in filters.provinces if p in PROVINCES.values()]
-        wanted: list[tuple[str, type, Sequence[int]]] = [
-            ("visibility", np.uint8, [VISIBILITY_ORDER.index(v) for v in filters.visibilities])
-        ]
-        if filters.kinds:
-            wanted.append(("kind", np.uint8, [KINDS.index(kind) for kind in filters.kinds]))
-        if filters.provinces:
-            wanted.append(("province", np.int16, places))
-        mask = ~self.dead
-        for name, dtype, values in wanted:
-            mask &= np.isin(self._column(name, dtype), np.array(values, dtype))
-        if filters.programmes:
-            mask &= (self._column("programmes", np.uint8) & programme_bits(filters.programmes)) != 0
-        return mask
 
     def search(self, queries: Sequence[IndexQuery], filters: Filters, limit: int) -> list[dict[str, Integers]]:
         """See `matcher.index.Index.search_many`."""
@@ -191,7 +171,7 @@ class Snapshot:
         return [self._best(parts, limit) for parts in found]
 
     def _words(self, query: IndexQuery, allowed: NDArray[np.bool_], limit: int) -> Integers:
-        terms, weights = asked_terms(query.hashes, self.statistics)
+        terms, weights = asked_terms(query.terms, self.statistics)
         parts = []
         for segment, start in zip(self.segments, self.starts, strict=False):
             rows, scores = segment.postings.search(terms, weights, allowed[start : start + len(segment)], limit)

@@ -164,6 +164,35 @@ class Store:
                 found.update((stored.id, stored) for stored in self._stored(connection, query))
         return found
 
+    def keys(self, kinds: Sequence[Kind], visibilities: Sequence[Visibility]) -> list[int]:
+        """The index's numbers of all records of these sorts that are not withdrawn, ascending."""
+        r = tables.records.c
+        query = select(r.key).where(r.kind.in_(kinds), r.visibility.in_(visibilities), r.withdrawn == 0)
+        with self._engine.connect() as connection:
+            return list(connection.execute(query.order_by(r.key)).scalars())
+
+    def standing(self, keys: Sequence[int], visibilities: Sequence[Visibility]) -> dict[int, str | None]:
+        """Owners of those of these records that are not withdrawn and have one of the visibilities."""
+        r = tables.records.c
+        found: dict[int, str | None] = {}
+        with self._engine.connect() as connection:
+            for part in _batches(keys):
+                query = select(r.key, r.institution_id).where(
+                    r.key.in_(part), r.withdrawn == 0, r.visibility.in_(visibilities)
+                )
+                found.update((key, owner) for key, owner in connection.execute(query))
+        return found
+
+    def texts(self, keys: Sequence[int]) -> dict[int, tuple[str, str]]:
+        """Titles and abstracts by the index's numbers."""
+        r = tables.records.c
+        found: dict[int, tuple[str, str]] = {}
+        with self._engine.connect() as connection:
+            for part in _batches(keys):
+                query = select(r.key, r.title, r.abstract).where(r.key.in_(part))
+                found.update((key, (title, abstract)) for key, title, abstract in connection.execute(query))
+        return found
+
     def changes(self, after: int, limit: int) -> list[StoredRecord]:
         """Records changed after a revision, oldest change first, withdrawn ones included."""
         query = select(tables.records).where(tables.records.c.revision > after).order_by(tables.records.c.revision)

@@ -128,3 +128,8 @@ def name_key(name: str) -> str:
     """What two spellings of one organisation's name have in common: width, case, blanks and brackets."""
     folded = unicodedata.normalize("NFKC", name).casefold()
     return re.sub(r"[\s()\[\]（）【】·.,，。]+", "", folded)
+
+
+def harmless(text: str) -> str:
+    """A cell that a spreadsheet will not take for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

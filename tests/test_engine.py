@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from matcher.engine import Matcher, MatchQuery
+from matcher.engine import Matcher
 from matcher.errors import Busy
+from matcher.queries import MatchQuery
 from matcher.settings import Settings
 from tests.postgresql import Server
 

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from api.schemas import examples
 from api.schemas.examples import shown
-from matcher.engine import (
+from matcher.queries import (
     DEFAULT_LIMIT,
     DEFAULT_MIN_LEVEL,
     MATCH_LIMIT,

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from matcher.engine import Matcher, MatchQuery
+from matcher.engine import Matcher
+from matcher.queries import MatchQuery
 from matcher.records import PROGRAMME_CODES
 from matcher.values import PROVINCES
 from matcher.views import NOTHING_FOUND, answer_json

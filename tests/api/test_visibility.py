@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from matcher.engine import Matcher, MatchQuery
+from matcher.engine import Matcher
+from matcher.queries import MatchQuery
 from matcher.records import KINDS, PROGRAMME_CODES, Kind
 from matcher.views import answer_json
 from tests.api.support import HIDDEN_NEEDS, HIDDEN_OFFER, HIDDEN_OWNERS, HIDDEN_TITLES

@@ -9,8 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from matcher.documents import VISIBILITY_ORDER, Filters, IndexDocument, IndexQuery
 from matcher.index import KEPT_GENERATIONS, LocalIndex
+from matcher.segments import hash_terms
 from tests.fakes import DIMENSION, FakeEncoder, index_document
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +41,7 @@ def write(
 
 def ask(title: str, text: str = "") -> IndexQuery:
     vectors = FakeEncoder().encode([title, text or title], "query")
-    return IndexQuery(vectors[0], vectors[1], f"{title} {text}".split())
+    return IndexQuery(vectors[0], vectors[1], np.unique(hash_terms(f"{title} {text}".split())))
 
 
 def rankings(index: LocalIndex, query: IndexQuery, filters: Filters = PUBLIC, limit: int = 100) -> list[list[int]]:

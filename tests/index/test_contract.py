@@ -211,7 +211,10 @@ def test_a_question_whose_words_nobody_knows_is_still_answered_by_meaning(index:
     found = index.search(ask("quux"), PUBLIC, 5)
     assert found["words"].tolist() == []
     assert [1] in [keys.tolist() for keys in found.values()]
-    assert index.search(IndexQuery(*FakeEncoder().encode(["", ""], "query"), []), PUBLIC, 5)["words"].tolist() == []
+    assert (
+        index.search(IndexQuery(*FakeEncoder().encode(["", ""], "query"), hash_terms([])), PUBLIC, 5)["words"].tolist()
+        == []
+    )
 
 
 def test_documents_come_in_the_order_asked_for(index: LocalIndex) -> None:

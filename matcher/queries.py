@@ -1,0 +1,71 @@
+"""A question to the engine, and what makes one unanswerable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from matcher.errors import InvalidQuery
+from matcher.rank import LEVELS
+from matcher.records import KINDS, OFFER_KINDS, PROGRAMME_CODES, Kind
+from matcher.values import PROVINCES
+
+TEXT_LIMIT = 20_000
+TITLE_LIMIT = 500
+MATCH_LIMIT = 100
+DEFAULT_LIMIT = 10
+DEFAULT_MIN_LEVEL = 2
+# Partners named.
+PARTNERS = 5
+PARTNER_LIMIT = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchQuery:
+    """A question.
+
+    :param asker: the enterprise that asks, if known: never suggested to itself.
+    :param viewer: a key of `matcher.engine.VISIBLE_TO`.
+    """
+
+    text: str
+    title: str = ""
+    kinds: tuple[Kind, ...] = OFFER_KINDS
+    programmes: tuple[str, ...] = ()
+    provinces: tuple[str, ...] = ()
+    limit: int = DEFAULT_LIMIT
+    min_level: int = DEFAULT_MIN_LEVEL
+    partners: int = PARTNERS
+    asker: str | None = None
+    viewer: str = "public"
+
+
+def check_query(query: MatchQuery) -> None:
+    """Refuse a question that cannot be answered.
+
+    :raises InvalidQuery: naming the field and the reason.
+    """
+    if not query.text.strip() and not query.title.strip():
+        raise InvalidQuery("text", "为空；请写明需要什么技术、解决什么问题")
+    if len(query.text) > TEXT_LIMIT:
+        raise InvalidQuery("text", f"长 {len(query.text)} 字，超过 {TEXT_LIMIT} 字；请只保留与技术有关的部分")
+    if len(query.title) > TITLE_LIMIT:
+        raise InvalidQuery("title", f"长 {len(query.title)} 字，超过 {TITLE_LIMIT} 字；长内容请放到 text")
+    check_limits(query.limit, query.min_level)
+    if not 1 <= query.partners <= PARTNER_LIMIT:
+        raise InvalidQuery("partners", f"为 {query.partners}；应在 1 到 {PARTNER_LIMIT} 之间")
+    known = {"kinds": KINDS, "programmes": PROGRAMME_CODES, "provinces": tuple(PROVINCES.values())}
+    for name, allowed in known.items():
+        for value in getattr(query, name):
+            if value not in allowed:
+                raise InvalidQuery(name, f"“{value[:20]}”无法识别；可用的值有 {'、'.join(allowed)}")
+
+
+def check_limits(limit: int, min_level: int) -> None:
+    """Refuse a number of matches or a level that there is not.
+
+    :raises InvalidQuery: naming the field and the reason.
+    """
+    if not 1 <= limit <= MATCH_LIMIT:
+        raise InvalidQuery("limit", f"为 {limit}；应在 1 到 {MATCH_LIMIT} 之间")
+    if min_level not in LEVELS:
+        raise InvalidQuery("min_level", f"为 {min_level}；应为 1（无相关）、2、3 或 4（强相关）")
