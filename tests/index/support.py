@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from matcher.documents import VISIBILITY_ORDER, Filters, IndexDocument, IndexQuery
-from matcher.index import KEPT_GENERATIONS, LocalIndex
+from matcher.index import KEPT_GENERATIONS, Index, LocalIndex
+from matcher.milvus import MilvusIndex
+from matcher.milvus.server import Server
 from tests.fakes import DIMENSION, FakeEncoder, index_document
 
 ROOT = Path(__file__).parents[2]
@@ -18,17 +20,31 @@ FINGERPRINT = "fake:64"
 ALL = Filters(visibilities=VISIBILITY_ORDER)
 PUBLIC = Filters(visibilities=("public",))
 
-# A new backend joins here: a function that opens it on a folder of its own.
-BACKENDS: dict[str, Callable[[Path], LocalIndex]] = {
-    "local": lambda folder: LocalIndex(folder, FINGERPRINT, DIMENSION),
-}
 # Flushes after which an index must have rewritten what it holds, and its readers' generation is long gone.
 MANY = 8
-Opener = Callable[[], LocalIndex]
+Opener = Callable[[], Index]
+LocalOpener = Callable[[], LocalIndex]
+MilvusOpener = Callable[[], MilvusIndex]
+
+
+def local(folder: Path) -> LocalIndex:
+    return LocalIndex(folder, FINGERPRINT, DIMENSION)
+
+
+def milvus(folder: Path, uri: str) -> MilvusIndex:
+    """An index whose collections no other folder's index has."""
+    return MilvusIndex(folder, Server(uri), f"{FINGERPRINT}:{folder}", DIMENSION)
+
+
+def drop(index: Index) -> None:
+    """Remove from the server what a test has left there."""
+    if isinstance(index, MilvusIndex):
+        for name in index.server.names(index.prefix):
+            index.server.drop(name)
 
 
 def write(
-    index: LocalIndex, documents: Sequence[IndexDocument] = (), deleted: Sequence[int] = (), revision: int = 1
+    index: Index, documents: Sequence[IndexDocument] = (), deleted: Sequence[int] = (), revision: int = 1
 ) -> None:
     with index.writer(10) as writer:
         writer.delete(deleted)
@@ -41,11 +57,11 @@ def ask(title: str, text: str = "") -> IndexQuery:
     return IndexQuery(vectors[0], vectors[1], f"{title} {text}".split())
 
 
-def rankings(index: LocalIndex, query: IndexQuery, filters: Filters = PUBLIC, limit: int = 100) -> list[list[int]]:
+def rankings(index: Index, query: IndexQuery, filters: Filters = PUBLIC, limit: int = 100) -> list[list[int]]:
     return [keys.tolist() for keys in index.search(query, filters, limit).values()]
 
 
-def keys_of(index: LocalIndex) -> set[int]:
+def keys_of(index: Index) -> set[int]:
     """The keys that a search without limits finds; every engine must find the same."""
     found = rankings(index, ask("银耳"), ALL, 10_000)
     assert all(len(set(keys)) == len(keys) for keys in found)
