@@ -12,6 +12,7 @@ from typing import Any
 from matcher.documents import VISIBILITY_ORDER, Filters, IndexDocument, IndexQuery
 from matcher.index import KEPT_GENERATIONS, Index, LocalIndex
 from matcher.milvus import MilvusIndex
+from matcher.milvus.rows import ALIVE
 from matcher.milvus.server import Server
 from tests.fakes import DIMENSION, FakeEncoder, index_document
 
@@ -98,3 +99,16 @@ def check_tidy(folder: Path) -> None:
 
 def child(script: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+def check_milvus_tidy(index: MilvusIndex) -> None:
+    """Only published generations are left, with their documents, and no marks of others."""
+    states = index.log.states()
+    last = states[-1]
+    assert index.server.names(f"{index.prefix}_") == {index.log.name, *(state.collection for state in states)}
+    published = {state.generation for state in states} | {number for state in states for number in state.chain}
+    assert index.log.numbers() <= published | set(range(last.chain[0], last.generation + 1))
+    assert index.server.query(last.collection, f"row >= {last.rows}", ["row"]) == []
+    assert index.server.query(last.collection, f"died > {last.generation} and died < {ALIVE}", ["row"]) == []
+    alive = index.server.query(last.collection, f"died == {ALIVE}", ["key"])
+    assert len(alive) == sum(last.visible)
