@@ -207,7 +207,9 @@ class MilvusIndex:
             if not rebuild:
                 self.refresh()
             held = None if rebuild or self._snapshot is None else (self._snapshot.state, self._snapshot.counts)
-            yield MilvusWriter(self.server, self.log, self.prefix, self.dimension, held, self.refresh)
+            writer = MilvusWriter(self.server, self.log, self.prefix, self.dimension, held, self.refresh)
+            yield writer
+            writer.close()
 
     @contextmanager
     def _locked(self, wait: float) -> Iterator[None]:

@@ -25,7 +25,7 @@ ALIVE = (1 << 62) - 1
 # The most bytes of a VARCHAR in Milvus.
 VARCHAR_BYTES = 65_535
 # Strings of `VARCHAR_BYTES` that a document's arrays may fill. The longest text that a record may have
-# (20,000 letters, no n-gram twice) fills six.
+# (20,000 letters, no n-gram twice) fills four.
 ARRAY_CAPACITY = 32
 # A word in the title counts as so many in the body, as in the local index.
 TITLE_REPEATS = 2
@@ -173,13 +173,13 @@ def unpack_hashes(data: bytes) -> Hashes:
 
 def to_strings(data: bytes) -> list[str]:
     """Compress, and cut into strings that a VARCHAR can hold."""
-    text = base64.b85encode(zlib.compress(data)).decode("ascii")
+    text = base64.b64encode(zlib.compress(data, 1)).decode("ascii")
     return [text[start : start + VARCHAR_BYTES] for start in range(0, len(text), VARCHAR_BYTES)]
 
 
 def from_strings(strings: Sequence[str]) -> bytes:
     """What `to_strings` made strings of."""
-    return zlib.decompress(base64.b85decode("".join(strings)))
+    return zlib.decompress(base64.b64decode("".join(strings)))
 
 
 def words(hashes: Hashes) -> list[str]:

@@ -15,6 +15,9 @@ from matcher.errors import IndexUnavailable, SettingError
 # Seconds: to find the server, and for one call. A call over a batch of records takes well under one.
 CONNECT_SECONDS = 10.0
 CALL_SECONDS = 60.0
+# What a gRPC server allows an idle client unless told otherwise. pymilvus asks every ten seconds, is cut off
+# for it by such a server while texts are embedded, and says so on standard error.
+KEEPALIVE_MILLISECONDS = 300_000
 # Full-text search by BM25 came with this version.
 OLDEST_VERSION = (2, 5)
 # Rows deleted or written by one request at most; Milvus returns no more than 16,384 to one query.
@@ -39,7 +42,12 @@ class Server:
         """:raises SettingError: if pymilvus is missing; IndexUnavailable: if the server is, or is too old."""
         pymilvus = _pymilvus()
         with self._told():
-            client = pymilvus.MilvusClient(self._uri, token=self._token, timeout=CONNECT_SECONDS)
+            client = pymilvus.MilvusClient(
+                self._uri,
+                token=self._token,
+                timeout=CONNECT_SECONDS,
+                grpc_options={"grpc.keepalive_time_ms": KEEPALIVE_MILLISECONDS},
+            )
             version = str(client.get_server_version())
         found = re.search(r"(\d+)\.(\d+)", version)
         if not found or (int(found[1]), int(found[2])) < OLDEST_VERSION:

@@ -19,6 +19,9 @@ from matcher.segments import Segment, concatenate
 # How long a reader may go on with a generation that was replaced. A server refreshes every second and a
 # command ends within minutes; a reader that is later than this may miss documents.
 RETENTION_SECONDS = 600.0
+# A session that has written so many rows has them sealed at its end: milvus-lite indexes only what is. A cluster
+# seals by itself; it allows a seal every ten seconds or so, too few for one a flush.
+SEAL_ROWS = 1000
 # Rows read and written back by one request: some 2 MB, 60 MB if all are of the greatest length.
 REWRITE = 128
 
@@ -52,6 +55,7 @@ class MilvusWriter:
         self._added: dict[int, IndexDocument] = {}
         self._deleted: set[int] = set()
         self._failed = False
+        self._unsealed = 0
         if held:
             self._state, self._counts = held
         else:
@@ -102,6 +106,7 @@ class MilvusWriter:
             collection=collection,
             rows=self._state.rows + len(documents),
         )
+        self._unsealed += len(documents)
         self._added, self._deleted = {}, set()
         self._number = number + 1
         if publish:
@@ -109,6 +114,15 @@ class MilvusWriter:
             self._published()
             self._clean()
         self._failed = False
+
+    def close(self) -> None:
+        """End a session whose work is done."""
+        if self._unsealed >= SEAL_ROWS:
+            self._seal()
+
+    def _seal(self) -> None:
+        self._server.seal(self._state.collection)
+        self._unsealed = 0
 
     def _bury(self, collection: str, keys: Sequence[int], number: int) -> Segment:
         """Mark the living rows of these documents as dead from a generation on; their arrays."""
@@ -142,7 +156,7 @@ class MilvusWriter:
         whole = not chain or len(chain) >= MAX_CHAIN
         if not chain:
             # A collection that readers see for the first time has its indexes then, not a while later.
-            self._server.seal(self._state.collection)
+            self._seal()
         self._log.write_counts(number, self._counts if whole else self._change)
         self._state = replace(self._state, chain=(number,) if whole else (*chain, number), published=now())
         self._log.publish(self._state)

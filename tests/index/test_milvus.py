@@ -156,6 +156,25 @@ def test_later_searches_do_not_wait_for_the_server_to_settle(
     assert asked == [STRONG] * 3 + [BOUNDED] * 3
 
 
+def test_a_session_that_wrote_much_has_it_sealed_once(
+    open_milvus: MilvusOpener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "SEAL_ROWS", 3)
+    index, sealed = open_milvus(), []
+    monkeypatch.setattr(index.server, "seal", sealed.append)
+    write(index, [mushroom(1)])
+    assert len(sealed) == 1  # readers see this collection for the first time
+    write(index, [mushroom(2)], revision=2)
+    assert len(sealed) == 1
+    with index.writer(10) as writing:
+        for key in range(3, 7):
+            writing.upsert([mushroom(key)])
+            writing.flush(key)
+        assert len(sealed) == 1
+    assert len(sealed) == 2
+    assert keys_of(index) == set(range(1, 7))
+
+
 # ---------------------------------------------------------------- failures
 
 
