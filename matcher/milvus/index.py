@@ -27,8 +27,7 @@ from filelock import FileLock, Timeout
 
 from matcher.documents import VISIBILITY_ORDER, Filters, IndexQuery, segment_of
 from matcher.errors import Busy, DamagedIndex, IndexUnavailable
-from matcher.frequencies import BUCKETS, Statistics, statistics_of
-from matcher.milvus.counts import Counts
+from matcher.frequencies import BUCKETS, Counts, Statistics, statistics_of
 from matcher.milvus.log import Log, State
 from matcher.milvus.rows import (
     SEGMENT_FIELDS,
@@ -42,7 +41,7 @@ from matcher.milvus.rows import (
 )
 from matcher.milvus.server import BOUNDED, STRONG, Server
 from matcher.milvus.writer import MilvusWriter
-from matcher.segments import Hashes, Integers, Segment, hash_terms
+from matcher.segments import Hashes, Integers, Segment
 
 FORMAT = 1
 # The most rows that Milvus returns to one search.
@@ -91,6 +90,11 @@ class MilvusIndex:
         self._snapshot: _Snapshot | None = None
 
     @property
+    def place(self) -> str:
+        """See `Index`. Without the server's address: machines may know it by different ones."""
+        return f"milvus:{self.prefix}"
+
+    @property
     def generation(self) -> int:
         """See `Index`."""
         return self._snapshot.state.generation if self._snapshot else 0
@@ -126,7 +130,7 @@ class MilvusIndex:
         self, snapshot: _Snapshot, queries: Sequence[IndexQuery], where: str, limit: int
     ) -> list[dict[str, Integers]]:
         found: list[dict[str, Integers]] = [{} for _ in queries]
-        texts = [" ".join(words(_rarest(query.terms, snapshot.counts))) for query in queries]
+        texts = [" ".join(words(_rarest(query.hashes, snapshot.counts))) for query in queries]
         engines: Sequence[tuple[str, Sequence[Any], Mapping[str, Any]]] = (
             ("title", [query.title_vector for query in queries], VECTOR_SEARCH),
             ("body", [query.body_vector for query in queries], VECTOR_SEARCH),
@@ -221,8 +225,7 @@ class MilvusIndex:
             raise Busy("另一个进程正在写入索引。请等它结束后再试。") from error
 
 
-def _rarest(terms: Sequence[str], counts: Counts) -> Hashes:
-    hashes = np.unique(hash_terms(terms))
+def _rarest(hashes: Hashes, counts: Counts) -> Hashes:
     common = counts.terms[hashes % BUCKETS]
     ordered = hashes[np.argsort(common, kind="stable")]
     unknown = int((common == 0).sum())

@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from matcher.errors import DamagedIndex
-from matcher.milvus.counts import Counts
+from matcher.frequencies import Counts
+from matcher.milvus.counts import counts_from_strings, counts_to_strings, plus
 from matcher.milvus.rows import VARCHAR_BYTES
 from matcher.milvus.server import Server
 
@@ -98,7 +99,7 @@ class Log:
         :param held: counts of an earlier generation, to start from where they are part of the sum.
         :raises DamagedIndex: if a part of the sum is missing or damaged.
         """
-        total, wanted = Counts.empty(dimension), state.chain
+        total, wanted = Counts(dimension), state.chain
         if held and held[0].generation in wanted:
             total, wanted = held[1], tuple(number for number in wanted if number > held[0].generation)
         if not wanted:
@@ -116,14 +117,14 @@ class Log:
         for number in wanted:
             try:
                 strings = [parts[number][part] for part in range(sizes[number])]
-                total = total.plus(Counts.from_strings(strings, dimension))
+                total = plus(total, counts_from_strings(strings, dimension))
             except (KeyError, ValueError, zlib.error) as error:
                 raise _damaged() from error
         return total
 
     def write_counts(self, generation: int, counts: Counts) -> None:
         """Keep what a generation counts, or what it changes."""
-        self._write(generation, "counts", counts.to_strings())
+        self._write(generation, "counts", counts_to_strings(counts))
 
     def publish(self, state: State) -> None:
         """Make a generation the one that readers load."""

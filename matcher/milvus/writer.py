@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 
 from matcher.documents import VISIBILITY_ORDER, IndexDocument, segment_of
 from matcher.errors import DamagedIndex, IndexUnavailable
-from matcher.milvus.counts import Counts
+from matcher.frequencies import Counts
+from matcher.milvus.counts import plus
 from matcher.milvus.log import MAX_CHAIN, Log, State, now
 from matcher.milvus.rows import ALIVE, INDEXES, ROW_FIELDS, fields, rows_of, segment_from, with_keys
 from matcher.milvus.server import Row, Server
@@ -60,9 +62,9 @@ class MilvusWriter:
             self._state, self._counts = held
         else:
             self._state = State(0, 0, "", 0, (0,) * len(VISIBILITY_ORDER), (), 0.0)
-            self._counts = Counts.empty(dimension)
-        # What the published counts lack.
-        self._change = Counts.empty(dimension)
+            self._counts = Counts(dimension)
+        # What the counts lack since the last generation that was published.
+        self._change = Counts(dimension)
         self._number = self._tidy() + 1
 
     @property
@@ -97,8 +99,8 @@ class MilvusWriter:
         segment = segment_of(documents, self._dimension)
         buried = self._bury(collection, sorted(self._deleted | self._added.keys()), number)
         self._insert(collection, documents, segment, number)
-        for new, sign in ((segment, 1), (buried, -1)):
-            self._count(new, sign)
+        self._count(buried, -1)
+        self._count(segment, 1)
         self._state = replace(
             self._state,
             generation=number,
@@ -141,12 +143,10 @@ class MilvusWriter:
         terms = [(document.title_terms, document.body_terms) for document in documents]
         self._server.put(collection, rows_of(segment, terms, self._state.rows, number))
 
-    def _count(self, segment: Segment, sign: int) -> None:
+    def _count(self, segment: Segment, sign: Literal[1, -1]) -> None:
         if not len(segment):
             return
-        counts = Counts.of(segment)
-        add = Counts.plus if sign > 0 else Counts.minus
-        self._counts, self._change = add(self._counts, counts), add(self._change, counts)
+        self._change.add(segment, np.flatnonzero(segment.visibility == VISIBILITY_ORDER.index("public")), sign)
         changes = np.bincount(segment.visibility, minlength=len(VISIBILITY_ORDER))
         visible = tuple(have + sign * int(n) for have, n in zip(self._state.visible, changes, strict=True))
         self._state = replace(self._state, visible=visible)
@@ -157,10 +157,11 @@ class MilvusWriter:
         if not chain:
             # A collection that readers see for the first time has its indexes then, not a while later.
             self._seal()
+        self._counts = plus(self._counts, self._change)
         self._log.write_counts(number, self._counts if whole else self._change)
         self._state = replace(self._state, chain=(number,) if whole else (*chain, number), published=now())
         self._log.publish(self._state)
-        self._change = Counts.empty(self._dimension)
+        self._change = Counts(self._dimension)
 
     def _tidy(self) -> int:
         """Undo what killed writers began; the highest number that any generation has had."""

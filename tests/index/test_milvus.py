@@ -285,4 +285,5 @@ def test_a_log_that_nobody_wrote_is_no_log(milvus_uri: str) -> None:
 def test_the_settings_choose_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load_settings(home=tmp_path, index="milvus", milvus_token="root:geheim")
     assert isinstance(open_index(settings, "m", DIMENSION), MilvusIndex)
+    assert "geheim" not in open_index(settings, "m", DIMENSION).place
     assert isinstance(open_index(load_settings(home=tmp_path, index="local"), "m", DIMENSION), LocalIndex)
