@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matcher.documents import segment_of
+from matcher.documents import IndexQuery, segment_of
 from matcher.errors import DamagedIndex, IndexUnavailable, SettingError
 from matcher.index import LocalIndex, open_index
 from matcher.milvus import MilvusIndex, log, writer
@@ -173,6 +173,18 @@ def test_a_session_that_wrote_much_has_it_sealed_once(
         assert len(sealed) == 1
     assert len(sealed) == 2
     assert keys_of(index) == set(range(1, 7))
+
+
+def test_a_question_without_words_is_not_sent_as_an_empty_text(
+    open_milvus: MilvusOpener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # milvus-lite takes it for a text that nothing matches; nothing says that others do.
+    write(open_milvus(), [mushroom(1)])
+    index, asked = open_milvus(), []
+    real = index.server.search
+    monkeypatch.setattr(index.server, "search", lambda *values: asked.append(values[1:3]) or real(*values))
+    index.search_many([IndexQuery(ask("银耳").title_vector, ask("银耳").body_vector, []), ask("银耳")], PUBLIC, 5)
+    assert [questions for name, questions in asked if name == "words"] == [words(hash_terms(["银耳"]))]
 
 
 # ---------------------------------------------------------------- failures
