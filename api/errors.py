@@ -12,7 +12,16 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from api.problems import KINDS, Refused, problem
-from matcher.errors import Busy, DamagedIndex, FieldError, MatcherError, ModelError, NotFound, RankerMismatch
+from matcher.errors import (
+    Busy,
+    DamagedIndex,
+    FieldError,
+    IndexUnavailable,
+    MatcherError,
+    ModelError,
+    NotFound,
+    RankerMismatch,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +47,7 @@ REASONS: Mapping[str, str] = {
 FALLBACK_REASON = "值不可用"
 # Types whose message is Chinese already: this project's own.
 OWN_TYPE = "matcher_"
-UNAVAILABLE = (Busy, DamagedIndex, ModelError, RankerMismatch)
+UNAVAILABLE = (Busy, DamagedIndex, IndexUnavailable, ModelError, RankerMismatch)
 
 
 def install(app: FastAPI) -> None:

@@ -10,6 +10,7 @@
     │   └── InvalidQuery         ... in a question
     ├── NotFound                 no such record, or none that the caller may see
     ├── DamagedIndex             the index on disk is damaged or of another version
+    ├── IndexUnavailable         the server that holds the index does not answer, or not as it should
     ├── RankerMismatch           a ranker was made for other features or another model
     ├── UntrainableJudgements    judgements from which nothing can be learned
     ├── BatchFailed              a process of a batch died; what it had finished is kept
@@ -66,6 +67,10 @@ class NotFound(MatcherError):
 
 class DamagedIndex(MatcherError):
     """The index on disk is damaged or was written by another version."""
+
+
+class IndexUnavailable(MatcherError):
+    """The server that holds the index does not answer, or not as it should."""
 
 
 class RankerMismatch(MatcherError):

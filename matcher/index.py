@@ -210,6 +210,12 @@ class LocalIndex:
 
 def open_index(settings: Settings, fingerprint: str, dimension: int) -> Index:
     """The index that the settings name; nothing is loaded before `refresh`."""
+    if settings.index == "milvus":
+        from matcher.milvus import MilvusIndex
+        from matcher.milvus.server import Server
+
+        token = settings.milvus_token.get_secret_value() if settings.milvus_token else ""
+        return MilvusIndex(settings.home / "index", Server(settings.milvus_uri, token), fingerprint, dimension)
     return LocalIndex(settings.home / "index", fingerprint, dimension)
 
 

@@ -103,6 +103,7 @@ class Evidence:
         self.mean = mean
         topics = [(place, topic) for place, p in enumerate(programmes()) for topic in (p.definition, *p.topics)]
         self._owner = np.array([place for place, _ in topics])
+        self._starts = np.searchsorted(self._owner, np.arange(len(PROGRAMME_CODES)))
         self.topics = [topic for _, topic in topics]
         self._vectors = centre(embedder.documents(self.topics), mean)
         self._terms = [domain_terms()[p.code] | self._phrase_terms(p, tokenizer) for p in programmes()]
@@ -127,13 +128,14 @@ class Evidence:
         """float32 (d + 7 * len(EVIDENCE),): the centred vector, then the evidence programme by programme."""
         vector = centre(text.vector[None], self.mean)[0]
         cosines = self._vectors @ vector
-        best = np.array([cosines[self._owner == place].max() for place in range(len(PROGRAMME_CODES))])
+        best = np.maximum.reduceat(cosines, self._starts)
+        second, first = np.sort(best)[-2:]
         hits = self.hits(text)
         total = max(1, len({term for terms in hits for term in terms}))
         evidence = [
             (
                 best[place],
-                best[place] - np.delete(best, place).max(),
+                best[place] - (second if best[place] == first else first),
                 len(hits[place]) / total,
                 min(len(hits[place]), TERM_CEILING) / TERM_CEILING,
             )
@@ -159,6 +161,7 @@ class Tagger:
         """
         self.evidence = evidence
         self._weights = weights
+        self._hidden = weights["hidden"].astype(np.float32)  # kept in half precision
         width = len(evidence.mean) + len(PROGRAMME_CODES) * len(EVIDENCE)
         if weights["hidden"].shape[1] != width or weights["filings"].shape != (len(FILINGS),):
             raise RankerMismatch("专项标注器的权重与当前程序的特征不一致。请用 matcher train 重新训练。")
@@ -187,7 +190,7 @@ class Tagger:
         """
         w = self._weights
         scaled = (self.evidence.features(text) - w["middle"]) / w["spread"]
-        hidden = np.maximum(w["hidden"].astype(np.float32) @ scaled + w["hidden_bias"], 0)
+        hidden = np.maximum(self._hidden @ scaled + w["hidden_bias"], 0)
         logits = w["output"] @ hidden + w["output_bias"] + self.evidence.filings(text) @ w["filings"]
         result: NDArray[np.float64] = 1 / (1 + np.exp(-logits.astype(np.float64)))
         return result

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from matcher.errors import SettingError
@@ -22,6 +23,11 @@ class Settings(BaseSettings):
     home: Path = Field(Path("var"), description="数据目录：数据库、模型、索引都在其中")
     database_url: str | None = Field(None, description="数据库地址，如 postgresql://…；缺省为数据目录中的 SQLite")
     model: str = Field(DEFAULT_MODEL, description="SentenceTransformer 模型的名称或目录；default 为内置模型")
+    index: Literal["local", "milvus"] = Field(
+        "local", description="索引引擎：local 在数据目录中，milvus 在 Milvus 服务器上"
+    )
+    milvus_uri: str = Field("http://127.0.0.1:19530", description="Milvus 服务器地址，其后可带 /数据库名")
+    milvus_token: SecretStr | None = Field(None, description="Milvus 的登录凭据：“用户名:密码”或令牌")
     ranker: Path | None = Field(None, description="matcher train 写出的排序器目录；缺省为内置排序器")
     threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="计算线程数")
     host: str = Field("127.0.0.1", description="API 监听地址")

@@ -12,6 +12,7 @@ from matcher.store import Store
 from matcher.text import Tokenizer
 from tests import postgresql as own
 from tests.fakes import FakeEncoder
+from tests.milvus import milvus_server
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +62,10 @@ def model_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("model-home")
     prepare_default_model(home)
     return home
+
+
+@pytest.fixture(scope="session")
+def milvus_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Milvus server; whoever uses it takes collections, or a database, of its own."""
+    with milvus_server(tmp_path_factory.mktemp("milvus")) as uri:
+        yield uri

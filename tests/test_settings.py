@@ -22,6 +22,7 @@ def test_nothing_has_to_be_set() -> None:
     assert settings.model == DEFAULT_MODEL
     assert settings.database_url is settings.ranker is None
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert (settings.index, settings.milvus_token) == ("local", None)
     assert settings.threads >= 1
 
 
@@ -30,6 +31,9 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
         "home": "/srv/matcher",
         "database_url": "postgresql://host/name",
         "model": "BAAI/bge-small-zh",
+        "index": "milvus",
+        "milvus_uri": "http://milvus:19530/matcher",
+        "milvus_token": "root:geheim",
         "ranker": "/srv/ranker",
         "threads": "3",
         "host": "0.0.0.0",
@@ -41,7 +45,11 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
     for name, value in values.items():
         monkeypatch.setenv(f"MATCHER_{name.upper()}", value)
     settings = load_settings()
-    assert {name: str(getattr(settings, name)) for name in values} == values
+    assert settings.milvus_token
+    assert settings.milvus_token.get_secret_value() == values["milvus_token"]
+    shown = {name: str(getattr(settings, name)) for name in values}
+    assert shown == values | {"milvus_token": "**********"}
+    assert "geheim" not in repr(settings)
     assert settings.store_url == "postgresql://host/name"
     # A setting that joins later joins this test.
     assert values.keys() == Settings.model_fields.keys()
@@ -77,6 +85,7 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
         ("MATCHER_PORT", "0"),
         ("MATCHER_PORT", "65536"),
         ("MATCHER_WORKERS", "0"),
+        ("MATCHER_INDEX", "elastic"),
         ("MATCHER_THREADS", "0"),
         ("MATCHER_THREADS", "1.5"),
         ("MATCHER_MAX_BODY_BYTES", "10"),

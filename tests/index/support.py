@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 
 from matcher.documents import VISIBILITY_ORDER, Filters, IndexDocument, IndexQuery
-from matcher.index import KEPT_GENERATIONS, LocalIndex
+from matcher.index import KEPT_GENERATIONS, Index, LocalIndex
+from matcher.milvus import MilvusIndex
+from matcher.milvus.rows import ALIVE
+from matcher.milvus.server import Server
 from matcher.segments import hash_terms
 from tests.fakes import DIMENSION, FakeEncoder, index_document
 
@@ -21,17 +24,31 @@ FINGERPRINT = "fake:64"
 ALL = Filters(visibilities=VISIBILITY_ORDER)
 PUBLIC = Filters(visibilities=("public",))
 
-# A new backend joins here: a function that opens it on a folder of its own.
-BACKENDS: dict[str, Callable[[Path], LocalIndex]] = {
-    "local": lambda folder: LocalIndex(folder, FINGERPRINT, DIMENSION),
-}
 # Flushes after which an index must have rewritten what it holds, and its readers' generation is long gone.
 MANY = 8
-Opener = Callable[[], LocalIndex]
+Opener = Callable[[], Index]
+LocalOpener = Callable[[], LocalIndex]
+MilvusOpener = Callable[[], MilvusIndex]
+
+
+def local(folder: Path) -> LocalIndex:
+    return LocalIndex(folder, FINGERPRINT, DIMENSION)
+
+
+def milvus(folder: Path, uri: str) -> MilvusIndex:
+    """An index whose collections no other folder's index has."""
+    return MilvusIndex(folder, Server(uri), f"{FINGERPRINT}:{folder}", DIMENSION)
+
+
+def drop(index: Index) -> None:
+    """Remove from the server what a test has left there."""
+    if isinstance(index, MilvusIndex):
+        for name in index.server.names(index.prefix):
+            index.server.drop(name)
 
 
 def write(
-    index: LocalIndex, documents: Sequence[IndexDocument] = (), deleted: Sequence[int] = (), revision: int = 1
+    index: Index, documents: Sequence[IndexDocument] = (), deleted: Sequence[int] = (), revision: int = 1
 ) -> None:
     with index.writer(10) as writer:
         writer.delete(deleted)
@@ -44,11 +61,11 @@ def ask(title: str, text: str = "") -> IndexQuery:
     return IndexQuery(vectors[0], vectors[1], np.unique(hash_terms(f"{title} {text}".split())))
 
 
-def rankings(index: LocalIndex, query: IndexQuery, filters: Filters = PUBLIC, limit: int = 100) -> list[list[int]]:
+def rankings(index: Index, query: IndexQuery, filters: Filters = PUBLIC, limit: int = 100) -> list[list[int]]:
     return [keys.tolist() for keys in index.search(query, filters, limit).values()]
 
 
-def keys_of(index: LocalIndex) -> set[int]:
+def keys_of(index: Index) -> set[int]:
     """The keys that a search without limits finds; every engine must find the same."""
     found = rankings(index, ask("银耳"), ALL, 10_000)
     assert all(len(set(keys)) == len(keys) for keys in found)
@@ -85,3 +102,16 @@ def check_tidy(folder: Path) -> None:
 
 def child(script: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+def check_milvus_tidy(index: MilvusIndex) -> None:
+    """Only published generations are left, with their documents, and no marks of others."""
+    states = index.log.states()
+    last = states[-1]
+    assert index.server.names(f"{index.prefix}_") == {index.log.name, *(state.collection for state in states)}
+    published = {state.generation for state in states} | {number for state in states for number in state.chain}
+    assert index.log.numbers() <= published | set(range(last.chain[0], last.generation + 1))
+    assert index.server.query(last.collection, f"row >= {last.rows}", ["row"]) == []
+    assert index.server.query(last.collection, f"died > {last.generation} and died < {ALIVE}", ["row"]) == []
+    alive = index.server.query(last.collection, f"died == {ALIVE}", ["key"])
+    assert len(alive) == sum(last.visible)

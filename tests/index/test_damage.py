@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from matcher.errors import DamagedIndex
-from tests.index.support import BACKENDS, Opener, home, keys_of, mushroom, write
+from tests.index.support import LocalOpener, home, keys_of, local, mushroom, write
 
 DAMAGES: dict[str, Callable[[Path], None]] = {
     "deleted": lambda path: path.unlink(),
@@ -34,7 +34,7 @@ def current_files(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_file_is_told_with_what_to_do_about_it(tmp_path: Path, open_local: Opener, damage: str) -> None:
+def test_a_damaged_file_is_told_with_what_to_do_about_it(tmp_path: Path, open_local: LocalOpener, damage: str) -> None:
     write(open_local(), [mushroom(1), mushroom(2)])
     write(open_local(), [mushroom(3)], revision=2)
     files = [path.relative_to(home(tmp_path)) for path in current_files(home(tmp_path))]
@@ -52,7 +52,9 @@ def test_a_damaged_file_is_told_with_what_to_do_about_it(tmp_path: Path, open_lo
 
 
 @pytest.mark.parametrize("content", ["", "第三代", "7"])
-def test_a_damaged_pointer_is_told_with_what_to_do_about_it(tmp_path: Path, open_local: Opener, content: str) -> None:
+def test_a_damaged_pointer_is_told_with_what_to_do_about_it(
+    tmp_path: Path, open_local: LocalOpener, content: str
+) -> None:
     write(open_local(), [mushroom(1)])
     (home(tmp_path) / "CURRENT").write_text(content, encoding="utf-8")
     with pytest.raises(DamagedIndex, match="matcher reindex"):
@@ -62,12 +64,12 @@ def test_a_damaged_pointer_is_told_with_what_to_do_about_it(tmp_path: Path, open
 @pytest.mark.parametrize("name", ["manifest.json", "dead.npy", "counts.npz"])
 @pytest.mark.parametrize("damage", ["deleted", "truncated"])
 def test_a_damaged_index_cannot_be_written_to_but_can_be_rebuilt(
-    tmp_path: Path, open_local: Opener, name: str, damage: str
+    tmp_path: Path, open_local: LocalOpener, name: str, damage: str
 ) -> None:
     write(open_local(), [mushroom(1)])
     folder = home(tmp_path)
     DAMAGES[damage](folder / "generations" / (folder / "CURRENT").read_text() / name)
-    index = BACKENDS["local"](tmp_path / "index")
+    index = local(tmp_path / "index")
     with pytest.raises(DamagedIndex), index.writer(1):
         pass
     with index.writer(1, rebuild=True) as writer:
@@ -78,7 +80,7 @@ def test_a_damaged_index_cannot_be_written_to_but_can_be_rebuilt(
     assert keys_of(open_local()) == {5, 6}
 
 
-def test_a_reader_serves_on_when_the_next_generation_is_damaged(tmp_path: Path, open_local: Opener) -> None:
+def test_a_reader_serves_on_when_the_next_generation_is_damaged(tmp_path: Path, open_local: LocalOpener) -> None:
     write(open_local(), [mushroom(1)])
     reading = open_local()
     write(open_local(), [mushroom(2)], revision=2)

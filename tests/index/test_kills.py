@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.index.support import Opener, check_tidy, child, home, keys_of, mushroom, write
+from tests.index.support import LocalOpener, check_tidy, child, home, keys_of, mushroom, write
 
 # What a child process runs: it dies of SIGKILL at a moment of its second flush.
 VICTIM = """
@@ -94,7 +94,7 @@ KEYS_AT = {2: {1, 2}, 3: {2, 3}}
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_writer_killed_at_a_moment_leaves_the_last_good_generation(
-    tmp_path: Path, open_local: Opener, moment: str
+    tmp_path: Path, open_local: LocalOpener, moment: str
 ) -> None:
     write(open_local(), [mushroom(1)])
     victim = child(VICTIM, str(tmp_path / "index"), moment)
@@ -144,7 +144,7 @@ def tireless(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
 
 
 def test_a_writer_killed_at_any_moment_loses_nothing_acknowledged(
-    tmp_path: Path, open_local: Opener, tireless: Callable[[], subprocess.Popen[str]]
+    tmp_path: Path, open_local: LocalOpener, tireless: Callable[[], subprocess.Popen[str]]
 ) -> None:
     acknowledged = 0
     for _ in range(3):

@@ -11,10 +11,10 @@ from matcher import snapshot as snapshot_module
 from matcher.index import KEPT_GENERATIONS, LocalIndex
 from matcher.snapshot import LoadedSegment
 from tests.fakes import DIMENSION
-from tests.index.support import MANY, Opener, check_tidy, home, keys_of, mushroom, names, write
+from tests.index.support import MANY, LocalOpener, check_tidy, home, keys_of, mushroom, names, write
 
 
-def test_many_small_flushes_are_merged(tmp_path: Path, open_local: Opener) -> None:
+def test_many_small_flushes_are_merged(tmp_path: Path, open_local: LocalOpener) -> None:
     index = open_local()
     for key in range(3 * MANY):
         write(index, [mushroom(key)], revision=key + 1)
@@ -24,7 +24,7 @@ def test_many_small_flushes_are_merged(tmp_path: Path, open_local: Opener) -> No
     assert keys_of(index) == set(range(3 * MANY))
 
 
-def test_what_is_dead_is_thrown_away_in_the_end(open_local: Opener) -> None:
+def test_what_is_dead_is_thrown_away_in_the_end(open_local: LocalOpener) -> None:
     index = open_local()
     write(index, [mushroom(key) for key in range(20)])
     write(index, deleted=range(15), revision=2)
@@ -43,7 +43,7 @@ def test_each_model_has_an_index_of_its_own(tmp_path: Path) -> None:
     assert len(names(tmp_path)) == 2
 
 
-def test_readers_and_a_writer_work_at_the_same_time(open_local: Opener) -> None:
+def test_readers_and_a_writer_work_at_the_same_time(open_local: LocalOpener) -> None:
     # Revision r holds exactly the keys 0 to r - 1: a reader that sees anything else saw half a change.
     last = 12
 
@@ -63,7 +63,7 @@ def test_readers_and_a_writer_work_at_the_same_time(open_local: Opener) -> None:
 
 
 def test_a_reader_overtaken_while_it_loads_a_generation_loads_the_next(
-    open_local: Opener, monkeypatch: pytest.MonkeyPatch
+    open_local: LocalOpener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index, reading = open_local(), open_local()
     write(index, [mushroom(1)])
