@@ -24,6 +24,7 @@ from unittest.mock import patch
 import multiply
 import recombine
 from multiply import Base, BaseVectors, Batch, embed_base, questions
+from quiet import watched
 
 from matcher import index, nearest, postings, snapshot, store
 from matcher.documents import IndexDocument, segment_of
@@ -81,11 +82,13 @@ class Home:
     """A built home.
 
     :param rates: records a second, by step.
+    :param others_cores: how many cores others used while it was built; see `quiet.watched`.
     """
 
     path: Path
     size: int
     rates: dict[str, float]
+    others_cores: float
 
 
 def default_folder() -> Path:
@@ -125,16 +128,19 @@ def home_of(folder: Path, made_of: Origin, size: int, rebuild: bool = False) -> 
     if not rebuild and stamp.exists():
         found = json.loads(stamp.read_text("utf-8"))
         if expected.items() <= found.items():
-            return Home(path, size, found["rates"])
+            return Home(path, size, found["rates"], found["others_cores"])
     # Without a stamp, or with another one, whatever lies there is half built or out of date.
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     (path / "model").symlink_to(Path("..") / "model", target_is_directory=True)
-    rates = _build(path, made_of, size)
+    others: dict[str, float] = {}
+    with watched(others, "building"):
+        rates = _build(path, made_of, size)
+    own = {"rates": rates, "others_cores": others["building"]}
     part = path / f"{STAMP}.part"
-    part.write_text(json.dumps(expected | {"rates": rates}), encoding="utf-8")
+    part.write_text(json.dumps(expected | own), encoding="utf-8")
     part.replace(stamp)  # the last thing done: who has a stamp is complete
-    return Home(path, size, rates)
+    return Home(path, size, rates, others["building"])
 
 
 class Steps:

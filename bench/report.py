@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from goals import goals
+from quiet import DISTURBED
 
 Results = Mapping[str, Any]
 # The order of a match's steps in tables and plot.
@@ -26,6 +27,7 @@ def tables(results: Results) -> str:
         *_service(results),
         *_rates(results),
         *_peers(results),
+        *_disturbed(results),
         "",
         *_columns(
             ("goal", "measured", "bound", "met"), ((g.name, g.measured, g.bound, g.verdict) for g in goals(results))
@@ -126,11 +128,22 @@ def _rates(results: Results) -> list[str]:
 
 
 def _peers(results: Results) -> list[str]:
-    head = ("text to results", "by", "build s", "ms p50", "ms p95", "no model", "recall@10", "ratio", "ratio, no model")
+    head = (
+        "text to results",
+        "by",
+        "build s",
+        "ms p50",
+        "ms p95",
+        "no model",
+        "recall@10",
+        "ratio",
+        "its model",
+        "all else",
+    )
     rows = []
     for size, own in _sizes(results):
         for name, f in own.get("peers", {}).get("figures", {}).items():
-            ratios = (f.get("ratio", ""), f.get("search_ratio", ""))
+            ratios = [f.get(ratio, "") for ratio in ("ratio", "model_ratio", "search_ratio")]
             rows.append(
                 (
                     size,
@@ -144,6 +157,19 @@ def _peers(results: Results) -> list[str]:
                 )
             )
     return ["", *_columns(head, rows)] if rows else []
+
+
+def _disturbed(results: Results) -> list[str]:
+    rows = [
+        (size, what, cores)
+        for size, own in (("", results), *_sizes(results))
+        for what, cores in own["others_cores"].items()
+        if cores > DISTURBED
+    ]
+    if not rows:
+        return []
+    note = "Others used the machine meanwhile. Repeat these on a quiet one: neither times nor ratios hold."
+    return ["", *_columns(("disturbed", "while measuring", "cores used by others"), rows), note]
 
 
 def _columns(head: Sequence[object], rows: Iterable[Sequence[object]]) -> list[str]:

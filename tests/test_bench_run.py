@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bench import homes
+from bench import homes, quiet
 from bench.exactness import FIELDS, OFFERS, exact, opened, recall
 from bench.figures import percentiles
 from bench.goals import goals
@@ -18,6 +20,7 @@ from bench.homes import Home, Origin, home_of, needs_among
 from bench.latency import Asker
 from bench.memory import memory
 from bench.multiply import Base, Question, embed_base, load_base, questions
+from bench.quiet import watched
 from bench.rates import batch_rate
 from matcher import e5
 from matcher.documents import IndexQuery
@@ -166,3 +169,21 @@ def test_percentiles_are_named() -> None:
 def test_only_goals_of_measured_sizes_are_compared() -> None:
     found = list(goals({"help_s": 0.5, "sizes": {"10000": {}}}))
     assert [(goal.name, goal.verdict) for goal in found] == [("matcher --help, s", "no")]
+
+
+def test_work_of_others_is_noticed_and_ones_own_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Seconds of work of the whole machine and of these processes, and the clock: before and after.
+    readings = {"_busy": iter((100.0, 107.0)), "_own": iter((50.0, 54.0))}
+    for name, values in readings.items():
+        monkeypatch.setattr(f"bench.quiet.{name}", values.__next__)
+    monkeypatch.setattr("bench.quiet.time.perf_counter", iter((10.0, 14.0)).__next__)
+    found: dict[str, float] = {}
+    with watched(found, "load"):
+        pass
+    assert found == {"load": 0.75}
+
+
+def test_the_work_of_ended_children_is_ones_own() -> None:
+    before = quiet._own()
+    subprocess.run([sys.executable, "-c", "sum(range(10_000_000))"], check=True)
+    assert quiet._own() - before > 0.05
