@@ -90,6 +90,11 @@ class Nearest:
         )
         with threads(1):
             _, found = self._index.search(questions, wanted, params=parameters)
+            # What a filter lets through may lie together, and far from the question: in lists left out.
+            short = np.flatnonzero((found < 0).any(axis=1))
+            if len(short) and parameters.nprobe < self._index.nlist:
+                parameters.nprobe = self._index.nlist
+                _, found[short] = self._index.search(questions[short], wanted, params=parameters)
         for rows in found:
             yield np.sort(rows[rows >= 0])  # in the order in which they lie on disk
 
