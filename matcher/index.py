@@ -286,11 +286,12 @@ class LocalWriter:
         sizes = [len(segment) for segment in self._segments]
         ends = np.cumsum(sizes)
         gone = [int(dead[end - size : end].sum()) for size, end in zip(sizes, ends, strict=True)]
+        too_dead = [i for i, size in enumerate(sizes) if gone[i] > MAX_DEAD_SHARE * size]
         kept, written = len(sizes), len(self._added)
-        while kept and sizes[kept - 1] - gone[kept - 1] <= GROWTH * written:
+        while kept and (sizes[kept - 1] - gone[kept - 1] <= GROWTH * written or (too_dead and too_dead[0] < kept)):
             kept -= 1
             written += sizes[kept] - gone[kept]
-        return next((i for i in range(kept) if gone[i] > MAX_DEAD_SHARE * sizes[i]), kept)
+        return kept
 
     def _next_number(self) -> int:
         """A number no folder has: a killed writer may have left some behind."""
