@@ -406,3 +406,14 @@ def test_several_threads_search_one_index(shared: tuple[Nearest, Floats], monkey
     for each in running:
         each.join()
     assert wrong == []
+
+
+def test_what_lies_as_far_away_as_the_codes_can_tell_is_found_too(tmp_path: Path, small_lists: None) -> None:
+    # Nearly all are one text; the others are all that is allowed, and the furthest from a question about it.
+    one, other = np.eye(64)[0], np.eye(64)[1] - np.eye(64)[0]
+    vectors = unit(np.vstack([np.tile(one, (800, 1)), np.tile(other, (200, 1))]))
+    others = np.arange(1000) >= 800
+    ((rows, scores),) = built(vectors, tmp_path).search(vectors[:1], others, 30)
+    assert len(rows) >= 30
+    assert others[rows].all()
+    assert np.allclose(scores, -(0.5**0.5))
