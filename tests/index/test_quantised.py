@@ -103,6 +103,14 @@ def test_a_document_is_the_nearest_to_its_own_text(open_local: Opener) -> None:
         assert index.search(query, ALL, 1)["title"].tolist() == [key]
 
 
+def test_a_body_is_found_whatever_its_title(open_local: Opener) -> None:
+    index = open_local()
+    write(index, [index_document(key, "银耳", f"正文 {key * 104729}") for key in range(COUNT)])
+    check_quantised(index, [COUNT])
+    for key in range(0, COUNT, 24):
+        assert index.search(ask("", f"银耳\n正文 {key * 104729}"), ALL, 1)["body"].tolist() == [key]
+
+
 def test_many_questions_at_once_get_what_each_gets_alone(open_local: Opener) -> None:
     index = open_local()
     write(index, mushrooms(*range(COUNT)))
