@@ -167,7 +167,7 @@ def _chunks(parts: Sequence[tuple[Segment, Integers]]) -> Iterator[tuple[Segment
 def _ragged_chunks(parts: Sequence[tuple[Segment, Integers]], name: str) -> Iterator[NDArray[np.generic]]:
     for segment, rows in _chunks(parts):
         offsets, values = getattr(segment, _RAGGED[name]), getattr(segment, name)
-        if len(rows) and rows[-1] - rows[0] == len(rows) - 1:  # in a row, and so are the values
+        if len(rows) and (np.diff(rows) == 1).all():  # in a row, and so are the values
             yield values[offsets[rows[0]] : offsets[rows[-1] + 1]]
         else:
             yield values[Ragged(offsets, values).take(rows)[0]]
