@@ -13,7 +13,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from matcher import adapter, e5, onnx_bert
+from matcher import adapter, e5, onnx_bert, quantisation
 from matcher.errors import ModelError
 from matcher.settings import DEFAULT_MODEL, Settings
 
@@ -149,7 +149,7 @@ def prepare_default_model(home: Path) -> Path:
             if not folder.exists():
                 e5.write_folder(folder, correction=adapter.shipped())
             if not (folder / onnx_bert.GRAPH_NAME).exists():
-                onnx_bert.export(folder)
+                onnx_bert.export(folder, quantisation.shipped())
     return folder
 
 
