@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from matcher import adapter, e5, onnx_bert, sample
+from matcher import adapter, e5, embed, onnx_bert, sample
 from matcher.embed import OnnxEncoder, prepare_default_model, token_batches
 from matcher.errors import ModelError
+from matcher.settings import load_settings
 
 # What both libraries may differ by: a few units in the last place of float32, summed over a layer's width.
 CLOSE = 1e-5
@@ -81,6 +84,28 @@ def test_a_vector_does_not_depend_on_what_else_is_in_the_batch(model_home: Path,
     some = sorted(texts, key=len)[::4]
     alone = np.concatenate([encoder.encode([text], "query") for text in some])
     assert np.abs(encoder.encode(some, "query") - alone).max() < CLOSE
+
+
+def test_a_gpu_runs_the_model_in_float32_under_the_same_name(
+    model_home: Path, texts: list[str], reference: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embed, "has_gpu", lambda: True)
+    encoder = embed.load_encoder(load_settings(home=model_home))
+    assert isinstance(encoder, embed.SentenceTransformerEncoder)
+    assert encoder.fingerprint == e5.fingerprint()
+    assert np.abs(encoder.encode(texts[:12], "document") - reference[:12]).max() < CLOSE
+
+
+@pytest.mark.parametrize(("driver", "cuda"), [(False, True), (True, False), (True, True)])
+def test_torch_is_asked_for_a_gpu_only_where_a_driver_is(
+    driver: bool, cuda: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    torch = SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: asked.append(1) or cuda))
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setattr(embed, "GPU_DEVICES", (tmp_path / "missing", tmp_path if driver else tmp_path / "none"))
+    assert embed.has_gpu() is (driver and cuda)
+    assert bool(asked) is driver
 
 
 def test_a_text_of_twenty_thousand_characters_is_cut_not_refused(model_home: Path) -> None:
