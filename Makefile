@@ -27,8 +27,8 @@ format: $(VENV)/.dev ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## measure speed and memory (TEXTS=FILE.jsonl for texts of your own)
-	$(BIN)/python bench/speed.py $(if $(TEXTS),--texts $(TEXTS))
+bench: $(VENV)/.bench ## measure speed and memory beside peers (SIZES=10000,100000 for fewer, DATA=DIR of real texts)
+	$(BIN)/python bench/run.py --data $(DATA) $(if $(SIZES),--sizes $(SIZES)) $(BENCH)
 
 weights: $(VENV)/.run ## make the shipped calibration, tagger and ranker anew (needs the public texts in DATA)
 	$(BIN)/python bench/calibrate.py
@@ -60,4 +60,8 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.dev: $(VENV)/.run
 	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,notebooks]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(BIN)/python -m pip install -c constraints.txt -e '.[bench]'
 	@touch $@

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
+import os
+import signal
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -84,6 +87,7 @@ class Service:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            _end_with_parent()
             try:
                 if self.ready:
                     self.matcher.refresh(self._stop_early, GRACE_SECONDS)
@@ -109,3 +113,10 @@ class Service:
         if failure != self._failure:
             logger.error("loading or refreshing the index failed", exc_info=error)
         self._failure = failure
+
+
+def _end_with_parent() -> None:
+    """End a worker whose parent was killed: it would hold the port, and nobody could start the service again."""
+    parent = multiprocessing.parent_process()
+    if parent and not parent.is_alive():
+        os.kill(os.getpid(), signal.SIGTERM)

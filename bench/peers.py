@@ -1,33 +1,24 @@
 """What people build from parts when they need hybrid search over Chinese texts, measured side by side.
 
-    python bench/peers.py --records 10000 --home DIR [--data DIR] [--questions 50] [--only NAME ...]
-
 Each peer is set up as its own documentation advises, gets the same texts and their finished vectors, and is
-asked the same questions, which it embeds itself with the same model through sentence-transformers. The texts
-are those of `bench/multiply.py`, of which DATA is the folder of real ones. A peer that is not installed is
-left out, saying so; `pip install .[bench]` brings all.
+asked the same questions, which it embeds itself with the same model through sentence-transformers. `bench/contest.py`
+sets them beside ours. A peer that is not installed is left out, saying so; `pip install .[bench]` brings all.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import itertools
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from multiply import embed_base, load_base, multiply, questions
 
-from matcher.embed import Embedder, VectorCache, load_encoder, prepare_default_model
-from matcher.progress import shown
 from matcher.segments import Floats, Integers
-from matcher.settings import load_settings
 
 EncodeQuery = Callable[[str], Floats]
 
@@ -326,30 +317,6 @@ def _cut_bytes(text: str, limit: int) -> str:
     return text.encode()[:limit].decode("utf-8", "ignore")
 
 
-@dataclass(frozen=True)
-class Figures:
-    """What one peer took.
-
-    :param median_ms: a question from text to ids, embedding and all; `p95_ms` the same for the slowest twentieth.
-    :param search_ms: median without the embedding of the question.
-    :param recall: share of the exact ten nearest vectors that its vector half finds.
-    """
-
-    build_s: float
-    median_ms: float
-    p95_ms: float
-    search_ms: float
-    recall: float
-
-    def row(self) -> str:
-        """As columns of the table."""
-        times = f"{self.build_s:9.1f} {self.median_ms:10.1f} {self.p95_ms:8.1f} {self.search_ms:10.1f}"
-        return f"{times} {self.recall:10.3f}"
-
-
-HEADER = f"{'build s':>9} {'median ms':>10} {'95 % ms':>8} {'no model':>10} {'recall@10':>10}"
-
-
 class Stopwatch:
     """A way to embed questions that keeps the milliseconds it took."""
 
@@ -365,69 +332,35 @@ class Stopwatch:
         return vector
 
 
-def measure(
-    kind: type[Peer],
-    encode: EncodeQuery,
-    texts: Sequence[str],
-    vectors: Floats,
-    asked: Sequence[str],
-    asked_vectors: Floats,
-) -> Figures:
-    """Build a peer and ask it every question, one at a time."""
-    watch = Stopwatch(encode)
-    peer = kind(watch)
-    try:
+class Trial:
+    """One peer, built and asked."""
+
+    def __init__(self, kind: type[Peer], encode: EncodeQuery, texts: Sequence[str], vectors: Floats) -> None:
+        self._watch = Stopwatch(encode)
+        self._peer = kind(self._watch)
+        self._vectors = vectors
         start = time.perf_counter()
-        peer.build(texts, vectors)
-        built = time.perf_counter() - start
-        peer.search(asked[0], 10)  # warm
-        times = []
-        for text in asked:
-            watch.spent_ms, start = 0.0, time.perf_counter()
-            peer.search(text, 10)
-            times.append(((time.perf_counter() - start) * 1000, watch.spent_ms))
-        found = [len({*peer.dense(vector, 10)} & {*best(vectors @ vector, 10)}) for vector in asked_vectors]
-    finally:
-        peer.close()
-    whole, model = np.array(times).T
-    recall = sum(found) / (len(found) * min(10, len(texts)))
-    return Figures(
-        built, float(np.median(whole)), float(np.percentile(whole, 95)), float(np.median(whole - model)), recall
-    )
+        try:
+            self._peer.build(texts, vectors)
+        except BaseException:
+            self._peer.close()
+            raise
+        self.build_s = time.perf_counter() - start
 
+    def ask(self, text: str, k: int) -> tuple[float, float]:
+        """Milliseconds from a text to its ids, and those of them that the model took."""
+        self._watch.spent_ms, start = 0.0, time.perf_counter()
+        self._peer.search(text, k)
+        return (time.perf_counter() - start) * 1000, self._watch.spent_ms
 
-def main() -> None:
-    """Measure every installed peer and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, default=10_000)
-    parser.add_argument("--questions", type=int, default=50)
-    parser.add_argument("--home", type=Path, required=True, help="keeps the model and the vectors of the real texts")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", nargs="*", default=[""], help="parts of peers' names")
-    options = parser.parse_args()
-    texts, vectors = synthetic(options.home, options.data, options.records, options.seed)
-    asked = [question.whole for question in questions(options.data, options.questions, options.seed)]
-    encode = sentence_transformer(prepare_default_model(options.home))
-    asked_vectors = np.stack([encode(text) for text in asked])
-    print(f"{len(texts)} records, {len(asked)} questions of {np.median([len(t) for t in asked]):.0f} characters")
-    print(f"{'':36}{HEADER}")
-    for kind in installed():
-        if any(part in kind.name for part in options.only):
-            print(f"{kind.name:36}{measure(kind, encode, texts, vectors, asked, asked_vectors).row()}", flush=True)
+    def recall(self, asked: Floats, k: int) -> float:
+        """Share of the truly nearest vectors that its vector half finds, on average.
 
+        :param asked: float32 (q, d), of questions.
+        """
+        found = [len({*self._peer.dense(vector, k)} & {*best(self._vectors @ vector, k)}) for vector in asked]
+        return sum(found) / (len(found) * min(k, len(self._vectors)))
 
-def synthetic(home: Path, data: Path, count: int, seed: int) -> tuple[list[str], Floats]:
-    """Texts of synthetic offers and their body vectors, float32 (count, d)."""
-    settings = load_settings(home=home)
-    embedder = Embedder(load_encoder(settings), VectorCache(home / "vectors.db"))
-    base = load_base(data)
-    with shown("计算向量") as progress:
-        real = embed_base(base, embedder, progress)
-    embedder.close()
-    batches = list(multiply(base, real, count, seed))
-    return [offer.text for batch in batches for offer in batch.offers], np.concatenate([b.bodies for b in batches])
-
-
-if __name__ == "__main__":
-    main()
+    def close(self) -> None:
+        """Give files and memory back."""
+        self._peer.close()

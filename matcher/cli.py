@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from matcher.judgements import Judgements
     from matcher.queries import MatchQuery
 
+# Seconds after which a worker that does not answer its parent is replaced. Loading a model can hold it up for some.
+WORKER_SILENCE = 60
+
 app = typer.Typer(
     help="为企业技术需求匹配科技成果和专利，并推荐合作机构。",
     no_args_is_help=True,
@@ -359,6 +362,8 @@ def serve() -> None:
         factory=True,
         host=settings.host,
         port=settings.port,
+        workers=settings.workers,
+        timeout_worker_healthcheck=WORKER_SILENCE,
         log_level="warning",
         access_log=False,
     )

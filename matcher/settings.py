@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="计算线程数")
     host: str = Field("127.0.0.1", description="API 监听地址")
     port: int = Field(8000, ge=1, le=65535, description="API 监听端口")
+    workers: int = Field(1, ge=1, le=64, description="API 进程数；每个进程各自载入模型，各用 MATCHER_THREADS 个线程")
     max_body_bytes: int = Field(1_000_000, ge=1_000, description="API 请求体上限（字节）")
     refresh_seconds: float = Field(1.0, gt=0, le=60, description="API 检查新数据的间隔（秒）")
 

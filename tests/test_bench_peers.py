@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from bench.peers import HEADER, PEERS, FaissFlat, MilvusLite, Peer, best, fuse, installed, measure, missing_packages
+from bench.peers import PEERS, FaissFlat, MilvusLite, Peer, Trial, best, fuse, installed, missing_packages
 from matcher.segments import Floats
 from tests.fakes import FakeEncoder
 
@@ -69,7 +69,9 @@ def test_the_best_come_in_order_and_fusion_prefers_what_both_found() -> None:
 
 def test_an_exact_peer_is_measured_with_full_recall_and_the_model_apart() -> None:
     vectors = FakeEncoder().encode(TEXTS, "document")
-    figures = measure(FaissFlat, encode, TEXTS, vectors, TEXTS[:3], vectors[:3])
-    assert figures.recall == 1
-    assert 0 < figures.search_ms < figures.median_ms <= figures.p95_ms
-    assert len(figures.row()) == len(HEADER)
+    trial = Trial(FaissFlat, encode, TEXTS, vectors)
+    whole, model = trial.ask(TEXTS[0], 3)
+    assert 0 < model < whole
+    assert trial.recall(vectors[:3], 10) == 1
+    assert trial.build_s > 0
+    trial.close()

@@ -38,6 +38,7 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
         "threads": "3",
         "host": "0.0.0.0",
         "port": "8080",
+        "workers": "2",
         "max_body_bytes": "5000",
         "refresh_seconds": "0.5",
     }
@@ -83,6 +84,7 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
         ("MATCHER_PORT", "achtzig"),
         ("MATCHER_PORT", "0"),
         ("MATCHER_PORT", "65536"),
+        ("MATCHER_WORKERS", "0"),
         ("MATCHER_INDEX", "elastic"),
         ("MATCHER_THREADS", "0"),
         ("MATCHER_THREADS", "1.5"),

@@ -7,6 +7,7 @@ import random
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.e2e.running import matcher, service, start, wait_for
@@ -115,6 +116,21 @@ def test_a_killed_service_comes_back_with_everything(home: Path, tmp_path: Path)
             running.kill()
     with service(home) as running:
         assert running.titles("香菇脆片含油率太高") == [FIRST[0]]
+
+
+def test_two_workers_both_find_what_is_new_and_end_with_their_parent(home: Path, tmp_path: Path) -> None:
+    assert matcher(home, "ingest", write(tmp_path / "成果一.csv", [FIRST])).returncode == 0
+    with service(home, MATCHER_WORKERS="2", MATCHER_THREADS="1") as running:
+        workers = psutil.Process(running.process.pid).children(recursive=True)
+        assert matcher(home, "ingest", write(tmp_path / "成果二.csv", [SECOND])).returncode == 0
+
+        def always_found() -> bool:
+            # Each request is a connection of its own, which either worker may take.
+            return all(SECOND[0] in running.titles("套管腐蚀监测") for _ in range(10))
+
+        wait_for(always_found, 30)
+        running.kill()
+        assert psutil.wait_procs(workers, 20)[1] == []
 
 
 def test_two_ingests_at_once_both_get_in_and_nothing_is_doubled(home: Path, tmp_path: Path) -> None:
