@@ -30,7 +30,8 @@ format: $(VENV)/.dev ## let ruff mend what it can
 bench: $(VENV)/.bench ## measure speed and memory beside peers (SIZES=10000,100000 for fewer, DATA=DIR of real texts)
 	$(BIN)/python bench/run.py --data $(DATA) $(if $(SIZES),--sizes $(SIZES)) $(BENCH)
 
-weights: $(VENV)/.run ## fit the shipped tagger and ranker anew (needs the public texts in DATA)
+weights: $(VENV)/.run ## make the shipped calibration, tagger and ranker anew (needs the public texts in DATA)
+	$(BIN)/python bench/calibrate.py
 	rm -rf matcher/weights/tagger.npz matcher/weights/ranker.json var/weights
 	MATCHER_HOME=var/weights $(BIN)/python bench/tagger.py --data $(DATA)
 	MATCHER_HOME=var/weights $(BIN)/matcher train --no-remember --needs $(DATA)/needs/needs.csv \

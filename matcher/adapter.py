@@ -27,14 +27,14 @@ def shipped() -> Path:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of the file: another adapter makes another model.
+    """SHA-256 of a file that shapes the model: another content makes another model.
 
     :raises ModelError: if there is no such file.
     """
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise ModelError(f"读不到内置模型的适配权重 {path}。请重新安装 matcher。") from error
+        raise ModelError(f"读不到内置模型的权重文件 {path}。请重新安装 matcher。") from error
 
 
 def correct(tensors: dict[str, NDArray[np.float32]], path: Path) -> None:

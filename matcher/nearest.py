@@ -77,7 +77,10 @@ class Nearest:
             return [(rows, scores) for scores in questions @ vectors.T]
         wanted = limit * max(LEAST_OVERFETCH, math.ceil(OVERFETCH * share))
         found = self._estimate(questions, allowed, count, min(count, wanted))
-        return [(rows, self._vectors[rows] @ question) for rows, question in zip(found, questions, strict=True)]
+        # FAISS leaves out whatever its codes place as far away as they can: of many alike, the few others.
+        least = min(count, limit)
+        rows_of = (rows if len(rows) >= least else np.flatnonzero(allowed) for rows in found)
+        return [(rows, self._vectors[rows] @ question) for rows, question in zip(rows_of, questions, strict=True)]
 
     def _estimate(self, questions: Floats, allowed: NDArray[np.bool_], count: int, wanted: int) -> Iterator[Integers]:
         faiss = _faiss()
@@ -90,6 +93,11 @@ class Nearest:
         )
         with threads(1):
             _, found = self._index.search(questions, wanted, params=parameters)
+            # What a filter lets through may lie together, and far from the question: in lists left out.
+            short = np.flatnonzero((found < 0).any(axis=1))
+            if len(short) and parameters.nprobe < self._index.nlist:
+                parameters.nprobe = self._index.nlist
+                _, found[short] = self._index.search(questions[short], wanted, params=parameters)
         for rows in found:
             yield np.sort(rows[rows >= 0])  # in the order in which they lie on disk
 

@@ -1,19 +1,25 @@
 """A SentenceTransformer folder with a BERT in it, as an ONNX graph that ONNX Runtime executes.
 
 The graph holds no weights: each initializer points into the folder's own ``model.safetensors``, which
-the runtime maps into memory. So one copy of the weights serves both libraries, and of the vocabulary
-only the pages that texts touch are ever resident.
+the runtime maps into memory. So of the vocabulary only the pages that texts touch are ever resident. The
+dense layers may be quantised; they then stand, a tenth of the model, in a file beside it.
+
+Inputs of quantised layers are rounded to eight bits with a scale for each token. With one for the whole
+batch, as ONNX's own DynamicQuantizeLinear has it, the token with the largest value would decide for all how
+fine they are rounded, and a text's vector would depend on its neighbours.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from matcher import quantisation
 from matcher.errors import ModelError
 
 if TYPE_CHECKING:
@@ -21,42 +27,65 @@ if TYPE_CHECKING:
 
 GRAPH_NAME = "model.onnx"
 WEIGHTS_NAME = "model.safetensors"
+QUANTISED_NAME = "quantised.safetensors"
 OPSET = 20
+# The domain of ONNX Runtime's own operators.
+RUNTIME = "com.microsoft"
+# What a token's largest absolute value becomes, and where its zero lies: 1 to 255 in unsigned eight bits, since
+# on most processors the runtime multiplies unsigned inputs with signed weights only.
+STEPS, ZERO = 127, 128
 # Added to the attention of padding: far below any real logit, far above float32's lowest value.
 MASKED = -1e4
 
 
-def export(folder: Path) -> Path:
+def export(folder: Path, calibration: Path | None = None) -> Path:
     """Write ``model.onnx`` beside the folder's weights and return its path.
 
     Inputs: ``input_ids`` and ``attention_mask``, int64 (batch, tokens). Output: ``embedding``, float32
     (batch, hidden), of unit length.
 
-    :raises ModelError: if the folder holds another architecture than BERT with mean or CLS pooling.
+    :param calibration: how to quantise the dense layers, see `matcher.quantisation`; None leaves them float32.
+    :raises ModelError: if the folder holds another architecture than BERT with mean or CLS pooling, or the
+        calibration does not fit it.
     """
-    import onnx
-
     config = json.loads((folder / "config.json").read_text("utf-8"))
     pooling = json.loads((folder / "1_Pooling" / "config.json").read_text("utf-8"))
     if config.get("model_type") != "bert" or config.get("hidden_act") != "gelu":
         raise ModelError(f"模型目录 {folder} 不是 BERT 结构，不能导出为 ONNX；请改用 SentenceTransformer 直接加载。")
-    graph = _Graph(folder / WEIGHTS_NAME)
+    files = [folder / WEIGHTS_NAME]
+    if calibration:
+        from safetensors.numpy import save_file
+
+        files.append(folder / QUANTISED_NAME)
+        save_file(quantisation.quantise(files[0], calibration), files[1])
+        files[1].chmod(0o644)
+    graph = _Graph(files)
     output = _bert(graph, config, mean=bool(pooling.get("pooling_mode_mean_tokens")))
     path = folder / GRAPH_NAME
-    onnx.save(graph.model(output, int(config["hidden_size"])), str(path))
+    part = folder / f"{GRAPH_NAME}.{os.getpid()}.part"
+    part.write_bytes(graph.model(output, int(config["hidden_size"])).SerializeToString())
+    part.replace(path)
     return path
 
 
 class _Graph:
-    """Collects nodes and initializers; every method returns the name of the value it makes."""
+    """Collects nodes and initializers; every method returns the name of the value it makes.
 
-    def __init__(self, weights: Path) -> None:
-        with weights.open("rb") as file:
-            (size,) = struct.unpack("<Q", file.read(8))
-            self._tensors: dict[str, Any] = json.loads(file.read(size))
-        self._data_start = 8 + size
+    :param files: safetensors files in one folder; a tensor of a later one hides those of its name before.
+    """
+
+    def __init__(self, files: list[Path]) -> None:
+        self._tensors: dict[str, tuple[str, int, dict[str, Any]]] = {}
+        for path in files:
+            with path.open("rb") as file:
+                (size,) = struct.unpack("<Q", file.read(8))
+                for name, entry in json.loads(file.read(size)).items():
+                    self._tensors[name] = (path.name, 8 + size, entry)
         self._nodes: list[onnx.NodeProto] = []
         self._initializers: dict[str, onnx.TensorProto] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tensors
 
     def add(self, op: str, *inputs: str, **attributes: Any) -> str:
         """Append a node with one output."""
@@ -67,19 +96,19 @@ class _Graph:
         return name
 
     def weight(self, name: str) -> str:
-        """A tensor of the weight file."""
+        """A tensor of the weight files."""
         import onnx
 
         if name not in self._initializers:
-            entry = self._tensors[name]
+            location, start, entry = self._tensors[name]
             begin, end = entry["data_offsets"]
             tensor = onnx.TensorProto(
                 name=name,
                 dims=entry["shape"],
-                data_type=onnx.TensorProto.FLOAT,
+                data_type={"F32": onnx.TensorProto.FLOAT, "I8": onnx.TensorProto.INT8}[entry["dtype"]],
                 data_location=onnx.TensorProto.EXTERNAL,
             )
-            place = {"location": WEIGHTS_NAME, "offset": self._data_start + begin, "length": end - begin}
+            place = {"location": location, "offset": start + begin, "length": end - begin}
             for key, value in place.items():
                 tensor.external_data.add(key=key, value=str(value))
             self._initializers[name] = tensor
@@ -108,15 +137,48 @@ class _Graph:
             [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", hidden])],
             list(self._initializers.values()),
         )
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(RUNTIME, 1)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=10)
+
+
+class _Dense:
+    """Adds dense layers to a graph: in eight bits where its files hold them so, otherwise in float32."""
+
+    def __init__(self, graph: _Graph) -> None:
+        self._graph = graph
+        self._rounded: dict[str, tuple[str, str]] = {}
+
+    def __call__(self, x: str, name: str) -> str:
+        """The layer ``name`` over ``x`` (tokens, in): (tokens, out)."""
+        g = self._graph
+        weight, bias = g.weight(name + quantisation.WEIGHT), g.weight(name + quantisation.BIAS)
+        if name + quantisation.SCALE not in g:
+            return g.add("Gemm", x, weight, bias, transB=1)
+        if x not in self._rounded:
+            self._rounded[x] = self._round(x, name.rpartition(".")[0] + quantisation.SMOOTHING)
+        rounded, scale = self._rounded[x]
+        whole, zero = g.constant(1.0, np.float32), g.constant(ZERO, np.uint8)
+        factors = [rounded, weight, whole, g.weight(name + quantisation.SCALE), zero]
+        product = g.add("MatMulIntegerToFloat", *factors, domain=RUNTIME)
+        return g.add("Add", g.add("Mul", product, scale), bias)
+
+    def _round(self, x: str, smoothing: str) -> tuple[str, str]:
+        """Uint8 (tokens, in) and each token's scale, float32 (tokens, 1). Of a token of zeros the scale is zero."""
+        g = self._graph
+        if smoothing in g:
+            x = g.add("Mul", x, g.weight(smoothing))
+        channels = g.constant([1], np.int64)
+        largest = g.add("ReduceMax", g.add("Abs", x), channels, keepdims=0)
+        scale = g.add("Mul", largest, g.constant(1 / STEPS, np.float32))
+        zeros = g.add("Expand", g.constant([ZERO], np.uint8), g.add("Shape", scale))
+        return g.add("QuantizeLinear", x, scale, zeros, axis=0), g.add("Unsqueeze", scale, channels)
 
 
 def _bert(g: _Graph, config: dict[str, Any], mean: bool) -> str:
     hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
     epsilon = float(config["layer_norm_eps"])
 
-    def dense(x: str, name: str) -> str:
-        return g.add("Gemm", x, g.weight(f"{name}.weight"), g.weight(f"{name}.bias"), transB=1)
+    dense = _Dense(g)
 
     def norm(x: str, name: str) -> str:
         scale, bias = g.weight(f"{name}.weight"), g.weight(f"{name}.bias")
@@ -139,7 +201,7 @@ def _bert(g: _Graph, config: dict[str, Any], mean: bool) -> str:
     places = g.add("Slice", g.weight("embeddings.position_embeddings.weight"), zero, tokens, zero)
     types = g.add("Slice", g.weight("embeddings.token_type_embeddings.weight"), zero, one, zero)
     x = g.add("Add", words, g.add("Add", places, types))
-    # Flat from here on: Gemm reads the weights as stored, (out, in), and needs two dimensions.
+    # Flat from here on: one row a token, as Gemm needs it.
     x = norm(g.add("Reshape", x, flat), "embeddings.LayerNorm")
     for layer in range(int(config["num_hidden_layers"])):
         prefix = f"encoder.layer.{layer}"

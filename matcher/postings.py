@@ -88,10 +88,12 @@ def _best(
     The documents of the rarest terms give a bound that the last of the best reaches at least.
     """
     sample = np.empty(0, np.int64)
-    for i in range(len(rows)):
-        sample = np.concatenate([sample, rows[i][allowed[rows[i]]]])
+    for own in rows:
+        sample = np.concatenate([sample, own[allowed[own]]])
         if len(sample) >= SAMPLED * limit:
-            break
+            sample = np.unique(sample)  # the rarest terms may all stand in the same few documents
+            if len(sample) > limit:
+                break
     sample = np.unique(sample)
     if len(sample) > limit:
         bound = np.partition(scores[sample], -limit)[-limit]

@@ -57,7 +57,16 @@ class LoadedSegment:
 
 def identity(root: Path, name: str) -> tuple[int, int]:
     """Tells a segment from another that has its name because somebody removed the folder of the index."""
-    stat = (root / "segments" / name / "keys.npy").stat()
+    return _identity(root / "segments" / name / "keys.npy")
+
+
+def generation_identity(root: Path, number: int) -> tuple[int, int]:
+    """Tells a generation from another that has its number, likewise."""
+    return _identity(root / "generations" / str(number) / "manifest.json")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    stat = path.stat()
     return stat.st_ino, stat.st_mtime_ns
 
 
@@ -100,6 +109,7 @@ class Snapshot:
         folder = root / "generations" / str(number)
         loaded = {(one.name, one.identity): one for one in (previous.segments if previous else [])}
         try:
+            self.identity = generation_identity(root, number)
             manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text("utf-8"))
             names: list[str] = manifest["segments"]
             self.segments = [
