@@ -8,39 +8,27 @@ goes on from there.
 
 from __future__ import annotations
 
-import multiprocessing
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from matcher.documents import Filters, IndexQuery, passing
-from matcher.embed import Progress
-from matcher.errors import BatchFailed, Busy
 from matcher.features import Pairs, Question
-from matcher.index import Index, open_index
+from matcher.index import Index
 from matcher.rank import Ranker, Scored, fold, fuse, predicted_levels
 from matcher.records import OFFER_KINDS, Kind, Visibility
-from matcher.segments import Integers, Segment
-from matcher.settings import Settings
+from matcher.segments import Integers, Segment, map_array
 from matcher.store import Store
 from matcher.text import normalize
 
 # Questions that go through recall and ranking together; with some hundred candidates each, their arrays
 # take some 100 MB.
 BLOCK = 64
-# Questions whose matches are written down together: what a kill may cost.
-CHECKPOINT = 512
-# Seconds between two looks at how far the processes are.
-REPORT_EVERY = 0.5
-KEYS, STATE = "keys.npy", "revision"
 
 Side = Literal["needs", "offers"]
 # How a command names the sides.
@@ -99,7 +87,8 @@ class Matches:
 
     def save(self, path: Path) -> None:
         """Write the arrays, complete or not at all."""
-        part = path.with_suffix(".part")
+        # Named for the process: one that has lost its parent may still be writing the same.
+        part = path.with_suffix(f".{os.getpid()}.part")
         with part.open("wb") as file:
             np.savez(file, **vars(self))
         part.replace(path)
@@ -112,11 +101,36 @@ class Matches:
 
 
 @dataclass(frozen=True)
+class NeedVectors:
+    """Needs' vectors as questions, for models that embed questions otherwise than documents.
+
+    :param keys: int64 (n,), ascending.
+    :param titles: float32 (n, d); `bodies` of title and abstract together.
+    """
+
+    keys: Integers
+    titles: NDArray[np.float32]
+    bodies: NDArray[np.float32]
+
+    def save(self, folder: Path) -> None:
+        """Write the arrays."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, array in vars(self).items():
+            np.save(folder / f"{name}.npy", array)
+
+    @classmethod
+    def load(cls, folder: Path) -> NeedVectors:
+        """Map what `save` wrote."""
+        return cls(*(map_array(folder / f"{field.name}.npy") for field in fields(cls)))
+
+
+@dataclass(frozen=True)
 class BatchMatcher:
     """Matches records that ask, a block at a time.
 
     :param recall: candidates each engine brings; `compared` how many of them are compared closely; `depth`
         how many of the best are looked through for families.
+    :param needs: their vectors as questions; None where those in the index will do.
     """
 
     index: Index
@@ -125,6 +139,7 @@ class BatchMatcher:
     recall: int
     compared: int
     depth: int
+    needs: NeedVectors | None = None
 
     def match(self, keys: Sequence[int], query: BatchQuery) -> Matches:
         """Match the records with these keys; those that the query does not let ask are passed over."""
@@ -135,7 +150,7 @@ class BatchMatcher:
         askers, _ = self._standing(self.index.documents(np.array(keys, np.int64)), asking)
         if not len(askers):
             return joined([])
-        asked = self._questions(askers)
+        asked = self._questions(askers, query.asking)
         found = self.index.search_many(
             [IndexQuery(one.title_vector, one.body_vector, one.hashes) for one in asked], wanted, self.recall
         )
@@ -164,7 +179,7 @@ class BatchMatcher:
             compared = self.ranker.compare_pairs(asked, documents, pairs, statistics)
         else:  # whoever begins, the need is what an offer is compared with
             turned = Pairs(pairs.documents, pairs.questions)
-            compared = self.ranker.compare_pairs(self._questions(documents), askers, turned, statistics)
+            compared = self.ranker.compare_pairs(self._questions(documents, "needs"), askers, turned, statistics)
         levels, scores = predicted_levels(compared.probabilities), compared.probabilities.mean(axis=1)
         parts = []
         for place, key in enumerate(askers.keys.tolist()):
@@ -182,8 +197,14 @@ class BatchMatcher:
         kept = passing(documents, filters) & np.isin(documents.keys, np.array(list(owners), np.int64))
         return documents if kept.all() else documents.select(np.flatnonzero(kept)), owners
 
-    def _questions(self, documents: Segment) -> list[Question]:
+    def _questions(self, documents: Segment, side: Side) -> list[Question]:
         """Documents as questions. Their words are known by hash only, and their texts where a memory needs them."""
+        titles, bodies = documents.title, documents.body
+        if self.needs and side == "needs" and len(self.needs.keys):
+            places = np.searchsorted(self.needs.keys, documents.keys).clip(max=len(self.needs.keys) - 1)
+            known = (self.needs.keys[places] == documents.keys)[:, None]  # not those of a moment ago
+            titles = np.where(known, self.needs.titles[places], titles)
+            bodies = np.where(known, self.needs.bodies[places], bodies)
         texts = self.store.texts(documents.keys.tolist()) if self.ranker.remembers else {}
         questions = []
         for i, key in enumerate(documents.keys.tolist()):
@@ -194,8 +215,8 @@ class BatchMatcher:
                 Question(
                     title,
                     text,
-                    documents.title[i],
-                    documents.body[i],
+                    titles[i],
+                    bodies[i],
                     [],
                     hashes,
                     hashes[in_title] if in_title.any() else hashes,
@@ -221,110 +242,3 @@ def joined(parts: Sequence[Matches]) -> Matches:
     return Matches(
         *(np.concatenate([getattr(one, field.name) for one in (empty, *parts)]) for field in fields(Matches))
     )
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a process needs to take its share of a run; nothing in it is open.
-
-    :param folder: where the run's questions are and its matches go.
-    """
-
-    settings: Settings
-    fingerprint: str
-    dimension: int
-    ranker: Ranker
-    query: BatchQuery
-    recall: int
-    compared: int
-    depth: int
-    folder: Path
-
-    def work(self, tasks: Sequence[int]) -> None:
-        """Match the questions of some tasks, on one thread, and write each task's matches down."""
-        with threadpool_limits(1):
-            index = open_index(self.settings, self.fingerprint, self.dimension)
-            index.refresh()
-            store = Store(self.settings.store_url)
-            try:
-                matcher = BatchMatcher(index, store, self.ranker, self.recall, self.compared, self.depth)
-                keys = np.load(self.folder / KEYS)
-                for task in tasks:
-                    own = keys[task * CHECKPOINT : (task + 1) * CHECKPOINT]
-                    matcher.match(own.tolist(), self.query).save(_matches_file(self.folder, task))
-            finally:
-                store.close()
-
-
-def run(job: Job, keys: Sequence[int], revision: int, progress: Progress | None) -> Iterator[Matches]:
-    """Match all questions, going on with what an earlier run of the same job left, and give the matches in order.
-
-    :param keys: of the records that ask, ascending.
-    :param revision: of the index; what was found in another one is thrown away.
-    :param progress: is told (questions done, questions).
-    :raises Busy: if another process runs the same job.
-    :raises BatchFailed: if a process died or failed; what was finished is kept for the next run.
-    """
-    job.folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(job.folder.with_suffix(".lock"), timeout=0):
-            _prepare(job.folder, keys, revision)
-            count = -(-len(keys) // CHECKPOINT)
-            missing = [task for task in range(count) if not _matches_file(job.folder, task).exists()]
-            _work(job, missing, lambda: _report(progress, job.folder, count, len(keys)))
-            for task in range(count):
-                yield Matches.load(_matches_file(job.folder, task))
-            shutil.rmtree(job.folder)
-    except Timeout as error:
-        raise Busy("另一个进程正在做同样的批量匹配。请等它结束后再试。") from error
-
-
-def _prepare(folder: Path, keys: Sequence[int], revision: int) -> None:
-    wanted = np.array(keys, np.int64)
-    state = folder / STATE
-    if state.exists() and state.read_text() == str(revision) and np.array_equal(np.load(folder / KEYS), wanted):
-        return
-    for path in folder.iterdir():
-        path.unlink()
-    np.save(folder / KEYS, wanted)
-    state.write_text(str(revision))  # last: without it the rest counts for nothing
-
-
-def _work(job: Job, missing: Sequence[int], report: Callable[[], None]) -> None:
-    processes = min(job.settings.threads, len(missing))
-    if processes <= 1:
-        for task in missing:
-            job.work([task])
-            report()
-        return
-    # Forked children would hang in FAISS, whose threads do not come along.
-    context = multiprocessing.get_context("spawn")
-    children = [context.Process(target=job.work, args=(missing[i::processes],)) for i in range(processes)]
-    try:
-        for child in children:
-            child.start()
-        while any(child.is_alive() for child in children):
-            wait([child.sentinel for child in children if child.is_alive()], REPORT_EVERY)
-            report()
-            if any(child.exitcode for child in children):
-                break
-    finally:
-        for child in children:
-            child.terminate()
-            child.join()
-    codes = [child.exitcode for child in children if child.exitcode]
-    if codes:
-        raise BatchFailed(
-            f"批量匹配的一个进程中途退出（代码 {codes[0]}），原因见上方的错误信息；没有错误信息时，多为内存不足。"
-            "已完成的部分已经保存，请再运行一次，程序会接着做。"
-        )
-
-
-def _report(progress: Progress | None, folder: Path, tasks: int, questions: int) -> None:
-    if progress:
-        done = sum(_matches_file(folder, task).exists() for task in range(tasks))
-        progress(min(done * CHECKPOINT, questions), questions)
-
-
-def _matches_file(folder: Path, task: int) -> Path:
-    return folder / f"{task}.npz"

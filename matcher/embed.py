@@ -33,10 +33,14 @@ COMMIT_EVERY = 128
 
 
 class Encoder(Protocol):
-    """Turns texts into unit vectors, without memory."""
+    """Turns texts into unit vectors, without memory.
+
+    :ivar symmetric: whether both sides of a text have the same vector.
+    """
 
     fingerprint: str
     dimension: int
+    symmetric: bool
 
     def encode(self, texts: Sequence[str], side: Side) -> Vectors:
         """Embed a batch: float32 (len(texts), dimension), each row of length 1."""
@@ -74,6 +78,7 @@ class OnnxEncoder:
                 f"内置模型目录 {folder} 不完整或已损坏（{type(error).__name__}）。请删除该目录后重试，程序会自动重建。"
             ) from error
         self._prompts: dict[str, str] = prompts
+        self.symmetric = prompts["query"] == prompts["document"]
         self._pad = int(config["pad_token_id"])
         self._tokenizer.enable_truncation(int(config["max_position_embeddings"]))
         self.dimension = int(config["hidden_size"])
@@ -118,6 +123,8 @@ class SentenceTransformerEncoder:
             raise ModelError(f"模型“{name}”没有固定的向量维数，不能用于检索。请换用一般的句向量模型。")
         self.dimension = dimension
         self.fingerprint = fingerprint or self._digest(name)
+        prompts = self._model.prompts
+        self.symmetric = prompts.get("query") == prompts.get("document")
 
     def _digest(self, name: str) -> str:
         digest = hashlib.sha256(repr(sorted(self._model.prompts.items())).encode())
@@ -263,16 +270,24 @@ class Embedder:
         :param keep: whether new vectors go into the cache: not those of texts that are in no record.
         :returns: float32 (len(texts), dimension).
         """
+        return self._cached(texts, "document", self.fingerprint, progress, keep)
+
+    def stored_questions(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+        """Embed records' texts as questions, cached as those of `documents` are."""
+        model = self.fingerprint if self.encoder.symmetric else f"{self.fingerprint} query"
+        return self._cached(texts, "query", model, progress, keep=True)
+
+    def _cached(self, texts: Sequence[str], side: Side, model: str, progress: Progress | None, keep: bool) -> Vectors:
         hashes = [hashlib.sha256(text.encode("utf-8", "replace")).digest() for text in texts]
-        known = self._cache.get(self.fingerprint, list(dict.fromkeys(hashes)))
+        known = self._cache.get(model, list(dict.fromkeys(hashes)))
         missing = {key: text for key, text in zip(hashes, texts, strict=True) if key not in known}
         # Longest first: the rate shown early is then the worst, and the remaining time an upper bound.
         order = sorted(missing, key=lambda key: len(missing[key]), reverse=True)
         for start in range(0, len(order), COMMIT_EVERY):
             part = order[start : start + COMMIT_EVERY]
-            made = dict(zip(part, self.encoder.encode([missing[key] for key in part], "document"), strict=True))
+            made = dict(zip(part, self.encoder.encode([missing[key] for key in part], side), strict=True))
             if keep:
-                self._cache.put(self.fingerprint, made)
+                self._cache.put(model, made)
             known.update(made)
             if progress:
                 progress(min(start + COMMIT_EVERY, len(order)), len(order))

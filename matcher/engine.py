@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from matcher import defaults
-from matcher.batch import BatchQuery, Job, Matches
-from matcher.batch import run as run_batch
+from matcher.batch import BatchQuery, Matches, NeedVectors
+from matcher.batch_run import Job
+from matcher.batch_run import run as run_batch
 from matcher.documents import Filters, IndexDocument, IndexQuery, programme_bits
 from matcher.embed import Embedder, Progress, VectorCache, load_encoder
 from matcher.errors import Busy, NotFound
@@ -326,9 +327,20 @@ class Matcher:
             COMPARED,
             PARTNER_DEPTH,
             self.settings.home / "batch" / digest,
+            None if self.embedder.encoder.symmetric else self._need_vectors(query, digest, progress),
         )
         keys = self.store.keys(asking.kinds, asking.visibilities)
         return run_batch(job, keys, self.index.revision, progress)
+
+    def _need_vectors(self, query: BatchQuery, digest: str, progress: Progress | None) -> Path:
+        """Embed needs as questions where the model does so in another way than documents."""
+        keys = self.store.keys(("need",), query.visibilities)
+        texts = {key: [normalize(part) for part in own] for key, own in self.store.texts(keys).items()}
+        titles = self.embedder.stored_questions([texts[key][0] for key in keys], progress)
+        bodies = self.embedder.stored_questions([embedded_text(*texts[key]) for key in keys], progress)
+        folder = self.settings.home / "batch" / f"{digest}-needs"
+        NeedVectors(np.array(keys, np.int64), titles, bodies).save(folder)
+        return folder
 
     def tag(self, texts: Sequence[str], progress: Progress | None = None) -> list[list[Tag]]:
         """The programmes of each text."""

@@ -30,6 +30,7 @@ class FakeEncoder:
     def __init__(self, dimension: int = DIMENSION) -> None:
         self.dimension = dimension
         self.fingerprint = f"fake:{dimension}"
+        self.symmetric = True
         self.encoded: list[str] = []
 
     def encode(self, texts: Sequence[str], side: Side) -> NDArray[np.float32]:

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from filelock import FileLock
+from numpy.typing import NDArray
 
-from matcher import batch
-from matcher.batch import BatchMatcher, BatchQuery, Job, Matches, run
+from matcher import batch, batch_run
+from matcher.batch import BatchMatcher, BatchQuery, Matches, NeedVectors
+from matcher.batch_run import Job, run
 from matcher.documents import Filters, IndexQuery
+from matcher.embed import Embedder, Side, VectorCache
 from matcher.errors import BatchFailed, Busy
 from matcher.features import Question, ask
 from matcher.index import LocalIndex
 from matcher.rank import Compared, Ranker, fold, fuse
-from matcher.records import Achievement, Need, Record, Visibility
+from matcher.records import Achievement, Need, Record, Visibility, embedded_text
 from matcher.settings import Settings
 from matcher.store import Store
 from matcher.text import Tokenizer
-from tests.fakes import DIMENSION, PROCESSES, THINGS, index_document, ranker_weights
+from tests.fakes import DIMENSION, PROCESSES, THINGS, FakeEncoder, index_document, ranker_weights
 
 FINGERPRINT = f"fake:{DIMENSION}"
 RECALL, COMPARED, DEPTH = 20, 30, 30
@@ -97,7 +103,7 @@ ALL_OFFERS = [
 @pytest.fixture
 def market(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Market]:
     monkeypatch.setattr(batch, "BLOCK", 4)
-    monkeypatch.setattr(batch, "CHECKPOINT", 5)
+    monkeypatch.setattr(batch_run, "CHECKPOINT", 5)
     opened = Market(tmp_path / "home")
     opened.put(*ALL_NEEDS, *ALL_OFFERS)
     yield opened
@@ -182,6 +188,30 @@ def test_nobody_asks_in_an_empty_market(tmp_path: Path) -> None:
     empty.store.close()
 
 
+class Sided(FakeEncoder):
+    """Embeds questions otherwise than documents, as models do that want an instruction before a question."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.symmetric = False
+
+    def encode(self, texts: Sequence[str], side: Side) -> NDArray[np.float32]:
+        return super().encode([f"为这个需求检索成果：{text}" if side == "query" else text for text in texts], side)
+
+
+def test_a_need_asks_as_a_question_where_the_model_tells_the_sides_apart(market: Market, tmp_path: Path) -> None:
+    embedder = Embedder(Sided(), VectorCache(tmp_path / "vectors.db"))
+    keys = [market.key(one) for one in ALL_NEEDS]
+    titles = embedder.stored_questions([one.title for one in ALL_NEEDS])
+    bodies = embedder.stored_questions([embedded_text(one.title, one.abstract) for one in ALL_NEEDS])
+    NeedVectors(np.array(keys, np.int64), titles, bodies).save(tmp_path / "needs")
+    expected = one_by_one(market, embedder, NEEDS)
+    found = pairs(market.run(market.job(needs=tmp_path / "needs")))
+    assert [pair[:3] for pair in found] == [pair[:3] for pair in expected]
+    assert found != pairs(market.run(market.job()))
+    embedder.close()
+
+
 class Interrupted(Exception):
     """What a user's Ctrl-C does, at a known moment."""
 
@@ -246,6 +276,42 @@ def test_a_process_that_dies_is_told_and_the_next_run_makes_up_for_it(market: Ma
     with pytest.raises(BatchFailed, match="请再运行一次"):
         market.run(mortal)
     assert pairs(market.run(mortal)) == undisturbed
+
+
+class Slow(Ranker):
+    """A ranker that takes its time, and says when it began."""
+
+    def __init__(self, begun: Path) -> None:
+        super().__init__(ranker_weights())
+        self._begun = begun
+
+    def compare_pairs(self, questions: Sequence[Question], *rest: Any) -> Compared:
+        self._begun.touch()
+        time.sleep(0.3)
+        return super().compare_pairs(questions, *rest)
+
+
+def run_slowly(home: Path, begun: Path) -> None:
+    """What a process does that will be killed in the middle of a run."""
+    own = Market(home)
+    batch_run.CHECKPOINT = 5
+    own.run(own.job(settings=Settings(home=home, threads=2), ranker=Slow(begun)))
+
+
+def test_a_run_whose_process_is_killed_leaves_no_other_behind_and_goes_on(market: Market, tmp_path: Path) -> None:
+    undisturbed = pairs(market.run(market.job()))
+    begun = tmp_path / "begun"
+    victim = multiprocessing.get_context("spawn").Process(target=run_slowly, args=(market.settings.home, begun))
+    victim.start()
+    while not begun.exists():
+        time.sleep(0.02)
+    children = psutil.Process(victim.pid).children(recursive=True)
+    victim.kill()
+    victim.join()
+    assert market.job().folder.exists()
+    assert pairs(market.run(market.job(settings=Settings(home=market.settings.home, threads=2)))) == undisturbed
+    psutil.wait_procs(children, timeout=30)
+    assert not any(child.is_running() and "spawn_main" in " ".join(child.cmdline()) for child in children)
 
 
 def test_the_same_run_twice_at_once_is_refused(market: Market) -> None:
