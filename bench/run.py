@@ -13,6 +13,8 @@ import argparse
 import json
 import os
 import platform
+import signal
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -63,6 +65,8 @@ class Asked:
 def main() -> None:
     """Measure everything that the options ask for."""
     options = _options()
+    # Ended from outside, it must still end the services that it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     for name in [name for name in os.environ if name.startswith("MATCHER_")]:
         del os.environ[name]  # what is measured is the default installation
     os.environ |= {"TRANSFORMERS_VERBOSITY": "error", "TQDM_DISABLE": "1"}  # the table shall stay in sight
