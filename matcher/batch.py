@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -147,33 +148,33 @@ class BatchMatcher:
 
     def _block(self, keys: Sequence[int], query: BatchQuery) -> Matches:
         asking, wanted = query.filters()
-        askers, _ = self._standing(self.index.documents(np.array(keys, np.int64)), asking)
-        if not len(askers):
+        askers = self.index.documents(np.array(keys, np.int64))
+        standing = self.store.standing(askers.keys.tolist(), asking.visibilities)
+        chosen = passing(askers, asking) & np.isin(askers.keys, np.array(list(standing), np.int64))
+        if not chosen.any():
             return joined([])
+        askers = askers.select(np.flatnonzero(chosen))
         asked = self._questions(askers, query.asking)
         found = self.index.search_many(
             [IndexQuery(one.title_vector, one.body_vector, one.hashes) for one in asked], wanted, self.recall
         )
         candidates = [fuse(rankings, self.compared) for rankings in found]
-        all_keys = np.unique(np.concatenate(candidates))
-        documents, owners = self._standing(self.index.documents(all_keys), wanted)
-        questions, keys_found = (
-            np.repeat(np.arange(len(asked)), [len(own) for own in candidates]),
-            np.concatenate(candidates),
-        )
-        places = np.searchsorted(documents.keys, keys_found)
-        there = np.isin(keys_found, documents.keys)  # what was withdrawn a moment ago is not
-        return self._ranked(query, askers, asked, documents, owners, Pairs(questions[there], places[there]))
+        keys_found = np.concatenate(candidates)
+        documents = self.index.documents(np.unique(keys_found))
+        questions = np.repeat(np.arange(len(asked)), [len(own) for own in candidates])
+        there = np.isin(keys_found, documents.keys)
+        pairs = Pairs(questions[there], np.searchsorted(documents.keys, keys_found[there]))
+        best = self._ranked(query, askers, asked, documents, pairs)
+        # The store's latest word: what was withdrawn or hidden a moment ago is left out.
+        owners = self.store.standing(sorted({item.key for own in best for item in own}), wanted.visibilities)
+        entries = [fold([item for item in own if item.key in owners], documents, owners) for own in best]
+        rows = zip(askers.keys.tolist(), entries, strict=True)
+        return joined([_matches(key, own[: query.limit]) for key, own in rows])
 
     def _ranked(
-        self,
-        query: BatchQuery,
-        askers: Segment,
-        asked: Sequence[Question],
-        documents: Segment,
-        owners: Mapping[int, str | None],
-        pairs: Pairs,
-    ) -> Matches:
+        self, query: BatchQuery, askers: Segment, asked: Sequence[Question], documents: Segment, pairs: Pairs
+    ) -> list[list[Scored]]:
+        """For each that asks its best documents, best first."""
         statistics = self.index.statistics()
         if query.asking == "needs":
             compared = self.ranker.compare_pairs(asked, documents, pairs, statistics)
@@ -181,21 +182,15 @@ class BatchMatcher:
             turned = Pairs(pairs.documents, pairs.questions)
             compared = self.ranker.compare_pairs(self._questions(documents, "needs"), askers, turned, statistics)
         levels, scores = predicted_levels(compared.probabilities), compared.probabilities.mean(axis=1)
-        parts = []
-        for place, key in enumerate(askers.keys.tolist()):
-            own = np.flatnonzero((pairs.questions == place) & (levels >= query.min_level))
-            found = documents.keys[pairs.documents[own]]
-            best = np.lexsort((found, -scores[own]))[: max(self.depth, 2 * query.limit)]
-            scored = [Scored(int(found[i]), float(scores[own[i]]), int(levels[own[i]]), {}) for i in best]
-            near = documents.select(pairs.documents[own[best]]) if len(scored) > 1 else documents
-            parts.append(_matches(key, fold(scored, near, owners)[: query.limit]))
-        return joined(parts)
-
-    def _standing(self, documents: Segment, filters: Filters) -> tuple[Segment, dict[int, str | None]]:
-        """Those of the documents that the filters let through, by the store's latest word, and whose they are."""
-        owners = self.store.standing(documents.keys.tolist(), filters.visibilities)
-        kept = passing(documents, filters) & np.isin(documents.keys, np.array(list(owners), np.int64))
-        return documents if kept.all() else documents.select(np.flatnonzero(kept)), owners
+        good = np.flatnonzero(levels >= query.min_level)
+        found = documents.keys[pairs.documents]
+        order = good[np.lexsort((found[good], -scores[good], pairs.questions[good]))]
+        bounds = np.searchsorted(pairs.questions[order], np.arange(len(asked) + 1))
+        depth = max(self.depth, 2 * query.limit)
+        return [
+            [Scored(int(found[i]), float(scores[i]), int(levels[i]), {}) for i in order[start:stop][:depth]]
+            for start, stop in pairwise(bounds)
+        ]
 
     def _questions(self, documents: Segment, side: Side) -> list[Question]:
         """Documents as questions. Their words are known by hash only, and their texts where a memory needs them."""

@@ -3,7 +3,7 @@
 Product quantisation with four bits for two dimensions each (FAISS' fast scan) compares a hundred thousand
 vectors in less than a millisecond; the best by that estimate, several times as many as wanted, are then
 compared exactly, from the vectors on disk. Measured on 100,000 vectors made from real ones, 384 wide, one
-thread: 99.97 % of the true hundred nearest in 1.4 ms, where comparing all takes 31 ms.
+thread: 99.9 % of the true hundred nearest in 1.2 ms, where comparing all takes 31 ms.
 """
 
 from __future__ import annotations
@@ -32,9 +32,13 @@ RECALL = 0.99
 TRIED_QUESTIONS = 64
 TRIED_DEPTH = 100
 # Candidates compared exactly for each one wanted of a whole index; of a segment that is a part of it, that
-# part of them, but at least so many: what is new may be nearer than its share.
-OVERFETCH = 10
+# part of them, but at least so many: what is new may be nearer than its share. Measured with real needs on
+# 100,000 bodies: 4 bring .9935 of the true hundred nearest, 6 .9988, 10 .9997; each costs a tenth of a
+# millisecond.
+OVERFETCH = 6
 LEAST_OVERFETCH = 3
+# So many at least, however few are wanted.
+LEAST_COMPARED = 500
 # Where fewer than this many may be found, these are compared one by one.
 COMPARED_ONE_BY_ONE = 2000
 TRAINING_SAMPLE = 20_000
@@ -76,7 +80,7 @@ class Nearest:
             vectors = self._vectors if count == len(allowed) else self._vectors[rows]
             return [(rows, scores) for scores in questions @ vectors.T]
         wanted = limit * max(LEAST_OVERFETCH, math.ceil(OVERFETCH * share))
-        found = self._estimate(questions, allowed, count, min(count, wanted))
+        found = self._estimate(questions, allowed, count, min(count, max(wanted, LEAST_COMPARED)))
         # FAISS leaves out whatever its codes place as far away as they can: of many alike, the few others.
         least = min(count, limit)
         rows_of = (rows if len(rows) >= least else np.flatnonzero(allowed) for rows in found)

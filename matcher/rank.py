@@ -236,12 +236,14 @@ def predicted_levels(probabilities: NDArray[np.float64]) -> Integers:
 
 def fuse(rankings: Mapping[str, Integers], limit: int) -> Integers:
     """The candidates of several engines by reciprocal rank fusion, at most `limit` keys."""
-    scores: dict[int, float] = {}
-    for keys in rankings.values():
-        for rank, key in enumerate(keys.tolist()):
-            scores[key] = scores.get(key, 0.0) + 1 / (FUSION_CONSTANT + rank)
-    best = sorted(scores, key=lambda key: (-scores[key], key))[:limit]
-    return np.array(best, np.int64)
+    found = list(rankings.values())
+    if not found:
+        return np.empty(0, np.int64)
+    keys, places = np.unique(np.concatenate(found), return_inverse=True)
+    gains = np.concatenate([1 / (FUSION_CONSTANT + np.arange(len(ranking))) for ranking in found])
+    scores = np.bincount(places, gains, minlength=len(keys))
+    best: Integers = keys[np.lexsort((keys, -scores))[:limit]]
+    return best
 
 
 def fold(scored: Sequence[Scored], documents: Segment, owners: Mapping[int, str | None]) -> list[Scored]:
@@ -255,13 +257,16 @@ def fold(scored: Sequence[Scored], documents: Segment, owners: Mapping[int, str 
     """
     if len(scored) < 2:
         return list(scored)
-    row = {key: i for i, key in enumerate(documents.keys.tolist())}
-    rows = np.array([row[item.key] for item in scored])
-    titles = np.asarray(documents.title)[rows]
+    by_key = np.argsort(documents.keys, kind="stable")
+    wanted = np.array([item.key for item in scored])
+    rows = by_key[np.searchsorted(documents.keys, wanted, sorter=by_key)]
+    titles = documents.title[rows]
     cosines = titles @ titles.T
+    if np.triu(cosines, 1).max() < FAMILY_COSINE:  # as a rule
+        return list(scored)
     names = np.array([owners.get(item.key) or f"unknown {item.key}" for item in scored])
     alike = (_share_grams(documents, rows) >= FAMILY_SHARE) & (cosines >= FAMILY_COSINE)
-    bodies = np.asarray(documents.body)[rows]
+    bodies = documents.body[rows]
     siblings = (cosines >= SIBLING_TITLE_COSINE) & (bodies @ bodies.T >= SIBLING_BODY_COSINE)
     alike |= siblings & (names[:, None] == names)
     kept: list[int] = []

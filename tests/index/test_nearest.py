@@ -157,6 +157,7 @@ class Listening:
 def test_the_fewer_are_allowed_the_more_lists_are_scanned(
     tmp_path: Path, small_lists: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(nearest, "LEAST_COMPARED", 1)
     vectors = clustered(6000, 64)
     index = built(vectors, tmp_path)
     tenth = some(6000, 0.1, 1)
@@ -290,12 +291,15 @@ def test_a_segment_that_is_a_part_of_the_index_compares_its_part_of_the_candidat
 ) -> None:
     index, vectors = shared
     monkeypatch.setattr(nearest, "COMPARED_ONE_BY_ONE", 100)
+    monkeypatch.setattr(nearest, "LEAST_COMPARED", 35)
 
     def compared(share: float) -> set[int]:
         return {len(rows) for rows, _ in index.search(questions(vectors), everything(vectors), 10, share)}
 
     assert compared(1.0) == {10 * nearest.OVERFETCH}
-    assert compared(0.55) == {10 * 6}
+    assert compared(0.55) == {10 * 4}
+    assert compared(0.0001) == {35}
+    monkeypatch.setattr(nearest, "LEAST_COMPARED", 1)
     assert compared(0.0001) == {10 * nearest.LEAST_OVERFETCH}
 
 
