@@ -84,6 +84,9 @@ def test_a_vector_does_not_depend_on_what_else_is_in_the_batch(model_home: Path,
     some = sorted(texts, key=len)[::4]
     alone = np.concatenate([encoder.encode([text], "query") for text in some])
     assert np.abs(encoder.encode(some, "query") - alone).max() < CLOSE
+    # Many batches are embedded side by side, and come back in their places.
+    many = some * 20
+    assert np.abs(encoder.encode(many, "query") - np.tile(alone, (20, 1))).max() < CLOSE
 
 
 def test_a_gpu_runs_the_model_in_float32_under_the_same_name(
@@ -165,3 +168,6 @@ def test_batches_hold_every_text_once_and_keep_to_the_budget() -> None:
         longest = max(lengths[i] for i in batch)
         assert lengths[batch[-1]] == longest
         assert len(batch) == 1 or len(batch) * longest <= 1024
+    # A title takes its own time beside a whole text, not as long again as that.
+    assert list(token_batches([20, 400])) == [[0], [1]]
+    assert list(token_batches([1, 3, 5, 9])) == [[0, 1, 2, 3]]
