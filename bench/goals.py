@@ -36,6 +36,7 @@ def goals(results: Mapping[str, Any]) -> Iterator[Goal]:
                 ratio = sets[name]["ratio"]["p50"]
                 yield Goal(f"100k: match to embedding, {name}, threads {threads}", ratio, 1.4)
         yield from _beside_peers(middle)
+        yield Goal("100k: batch to one by one", middle["batch"]["ratio"], 20.0, at_least=True)
         yield Goal("100k: ready, s", middle["service"]["ready_s"], 5.0)
         yield Goal("100k: service resident, MB", middle["service"]["memory_mb"]["asked"]["resident"], 1000.0)
     if large := sizes.get("1000000"):
@@ -62,6 +63,7 @@ def _large(large: Mapping[str, Any]) -> Iterator[Goal]:
     for field, own in large["index"].items():
         yield Goal(f"1M: recall@100, {field}", own["recall@100"], 0.98, at_least=True)
         yield Goal(f"1M: search, {field}, 95 %, ms", own["p95_ms"], 5.0)
+    yield Goal("1M: batch to one by one", large["batch"]["ratio"], 20.0, at_least=True)
     memory = large["index_memory_mb"]
     resident = memory["searched"]["resident"] - memory["before"]["resident"]
     yield Goal("1M: index resident, MB", round(resident, 1), 1000.0)

@@ -20,13 +20,15 @@ from matcher.embed import Embedder, VectorCache, load_encoder
 from matcher.engine import Matcher
 from matcher.ingest import ingest_file
 from matcher.programs import TaggedText
-from matcher.queries import DEFAULT_LIMIT, DEFAULT_MIN_LEVEL
+from matcher.queries import DEFAULT_LIMIT, DEFAULT_MIN_LEVEL, MatchQuery
 from matcher.records import Record, embedded_text
 from matcher.settings import load_settings
 from matcher.store import Outcome, Store
 
 # Rows of the file that is read: enough that opening it does not count.
 READ_ROWS = 20_000
+# Needs of a home that are also matched one by one, to compare.
+ASKED_ALONE = 100
 
 
 class _NoStore:
@@ -137,7 +139,9 @@ def _empty_home(folder: Path) -> Iterator[Path]:
 
 
 def batch_rate(home: Path, threads: int) -> dict[str, float]:
-    """Needs a second when all of a home are matched at once, starting of the processes included."""
+    """Needs a second when all of a home are matched at once, starting of the processes included, and how many
+    times that is the rate of matching them one by one, text by text.
+    """
     matcher = Matcher(load_settings(home=home, threads=threads))
     asked = matcher.store.counts()["need"]
     query = BatchQuery(asking="needs", visibilities=("public",), limit=DEFAULT_LIMIT, min_level=DEFAULT_MIN_LEVEL)
@@ -145,5 +149,18 @@ def batch_rate(home: Path, threads: int) -> dict[str, float]:
     start = time.perf_counter()
     pairs = sum(len(part) for part in matcher.match_all(query))
     seconds = time.perf_counter() - start
+    some = [stored.record for stored in itertools.islice(matcher.store.records("need"), ASKED_ALONE)]
+    alone = []
+    for need in some:
+        start = time.perf_counter()
+        matcher.match(MatchQuery(text=need.abstract, title=need.title))
+        alone.append(time.perf_counter() - start)
     matcher.close()
-    return {"needs": asked, "pairs": pairs, "per_second": round(asked / seconds, 2)}
+    one_by_one = len(alone) / sum(alone)
+    return {
+        "needs": asked,
+        "pairs": pairs,
+        "per_second": round(asked / seconds, 2),
+        "one_by_one_per_second": round(one_by_one, 2),
+        "ratio": round(asked / seconds / one_by_one, 2),
+    }

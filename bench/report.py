@@ -118,6 +118,7 @@ def _rates(results: Results) -> list[str]:
     for size, own in _sizes(results):
         rows += [(f"home of {size}", step, rate) for step, rate in own["build_per_second"].items()]
         rows.append((f"batch over {size}", "needs", own["batch"]["per_second"]))
+        rows.append((f"batch over {size}", "the same, one by one", own["batch"]["one_by_one_per_second"]))
     whole = ingest["against_encode"]
     return [
         "",
