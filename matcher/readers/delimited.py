@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from matcher.readers.base import BadRow, LazyRows, Row, Table, bad_row, unreadable
+from matcher.readers.base import MAX_COLUMNS, BadRow, LazyRows, Parts, Row, Table, bad_row, too_wide, unreadable
 from matcher.readers.encoding import Encoding, Line, detect, lines
 from matcher.readers.header import Header, locate
 from matcher.readers.records import Record, records
@@ -33,8 +33,17 @@ class _Layout(NamedTuple):
     delimiter: str
     header: Header
     header_line: int
+    width: int
     sample: list[Record]
     even_share: float
+
+
+def read_parts(path: Path) -> Parts:
+    """Give a delimited text file as its one part.
+
+    :raises UnreadableFile: as `read_delimited` does.
+    """
+    yield read_delimited(path)
 
 
 def read_delimited(path: Path) -> Table:
@@ -49,6 +58,8 @@ def read_delimited(path: Path) -> Table:
     if layout is None:
         what = "里面没有找到表头，看不出是一张表（第一行应是用逗号或制表符隔开的列名）"
         raise unreadable(path, what, _ADVICE)
+    if len(layout.header.names) > MAX_COLUMNS:
+        raise too_wide(path, layout.width)
     rows = LazyRows(lambda: _rows(path, encoding, layout))
     if next(iter(rows), None) is None:
         raise unreadable(path, "只有表头，没有数据", "请确认导出时选中了数据行")
@@ -98,10 +109,11 @@ def _try(sample: list[Line], delimiter: str) -> _Layout | None:
     header = locate([record.cells for record in found], allow_single=delimiter == NO_DELIMITER)
     if header is None:
         return None
+    top = found[header.index]
     below = [record for record in found[header.index + 1 :] if any(record.cells)]
     even = sum(len(record.cells) == len(header.names) for record in below)
     share = even / len(below) if below else 1.0
-    return _Layout(delimiter, header, found[header.index].line, below, share)
+    return _Layout(delimiter, header, top.line, len(top.cells), below, share)
 
 
 def _is_credible(layout: _Layout) -> bool:

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from charset_normalizer import from_bytes
-
 from matcher.readers.base import unreadable_os
 
 #: The encoding is decided on this many bytes, from the first one that is not ASCII.
@@ -176,6 +174,8 @@ def _everyday_share(text: str) -> float:
 
 
 def _is_big5(sample: bytes) -> bool:
+    from charset_normalizer import from_bytes
+
     if _decoded(sample, "big5hkscs")[1]:
         return False
     # A line cut in the middle would count against Big5, so only whole lines are judged.
