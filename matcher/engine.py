@@ -147,7 +147,8 @@ class Matcher:
         :raises UnreadableFile: if the file is no table.
         :raises UnknownColumn: if an override names a column that is not there.
         """
-        return ingest_file(self.store, path, self.settings.home / "rejects", kind, overrides, source)
+        rejects, limit = self.settings.home / "rejects", self.settings.max_file_bytes
+        return ingest_file(self.store, path, rejects, kind, overrides, source, limit)
 
     def catch_up(self, progress: Progress | None = None, wait: float = WRITER_WAIT) -> int:
         """Put into the index what the store has and the index lacks.

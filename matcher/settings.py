@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=1, le=65535, description="API 监听端口")
     workers: int = Field(1, ge=1, le=64, description="API 进程数；每个进程各自载入模型，各用 MATCHER_THREADS 个线程")
     max_body_bytes: int = Field(1_000_000, ge=1_000, description="API 请求体上限（字节）")
+    max_file_bytes: int = Field(
+        1_000_000_000, ge=1_000_000, description="导入文件的上限（字节）；压缩包解压后的总大小也不得超过它"
+    )
     refresh_seconds: float = Field(1.0, gt=0, le=60, description="API 检查新数据的间隔（秒）")
 
     @cached_property

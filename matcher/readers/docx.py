@@ -9,7 +9,7 @@ from pathlib import Path
 from lxml import etree
 
 from matcher.readers.base import Parts, Table, unreadable
-from matcher.readers.forms import Block, Grid, read_forms
+from matcher.readers.forms import Block, Covered, Grid, read_forms
 from matcher.readers.zips import open_zip
 
 #: All parts of a document together, pictures among them.
@@ -85,12 +85,13 @@ def _content(element: etree._Element, wanted: tuple[str, ...] = ("p", "tbl")) ->
 def _grid(table: etree._Element) -> Grid:
     grid: Grid = []
     for row in _content(table, ("tr",)):
-        cells: list[str | None] = [None] * min(_number(row, "trPr/gridBefore"), MAX_SPAN)
+        cells: list[str | Covered] = [""] * min(_number(row, "trPr/gridBefore"), MAX_SPAN)
         for cell in _content(row, ("tc",)):
             merged = cell.find(_path(cell, "tcPr/vMerge"))
             continues = merged is not None and merged.get(f"{_space(cell)}val", "continue") == "continue"
-            cells.append(None if continues else _cell(cell))
-            cells.extend([None] * (min(_number(cell, "tcPr/gridSpan"), MAX_SPAN) - 1))
+            cells.append(Covered.ABOVE if continues else _cell(cell))
+            more = min(_number(cell, "tcPr/gridSpan"), MAX_SPAN) - 1
+            cells.extend([Covered.ABOVE if continues else Covered.LEFT] * more)
         grid.append(cells)
     return grid
 

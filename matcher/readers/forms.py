@@ -8,6 +8,7 @@ title: each form has one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from enum import Enum, auto
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -17,8 +18,16 @@ from matcher.readers.base import MAX_COLUMNS, Parts, Refused, Row, Table, clean_
 from matcher.readers.columns import guess_kind, map_columns
 from matcher.readers.header import Header, locate
 
-#: Cells by row; None where a merged cell covers the place.
-Grid = list[list[str | None]]
+
+class Covered(Enum):
+    """Stands in a place that a merged cell covers, by where that cell begins."""
+
+    LEFT = auto()
+    ABOVE = auto()
+
+
+#: Cells by row.
+Grid = list[list[str | Covered]]
 Block = str | Grid
 
 #: A form is recognised by this many known labels.
@@ -36,7 +45,10 @@ class Pair(NamedTuple):
 
 def is_form(grid: Grid) -> bool:
     """Say whether a grid is a form rather than a list under a header."""
-    return _list_header(grid) is None and sum(labels.is_known(pair.label) for pair in _grid_pairs(grid)) >= MIN_LABELS
+    rows = sum(any(map(labels.is_known, row)) for row in _texts(grid))
+    if rows < MIN_LABELS or _list_header(grid) is not None:
+        return False
+    return sum(labels.is_known(pair.label) for pair in _grid_pairs(grid) if pair.value) >= MIN_LABELS
 
 
 def read_forms(blocks: Iterable[Block], name: str, filename: str) -> Parts:
@@ -90,7 +102,7 @@ class _List(NamedTuple):
 
 def _list_header(grid: Grid) -> Header | None:
     """Find the header of a list: most of its cells are known names, and none of the cells below is one."""
-    rows = [[cell or "" for cell in cells] for cells in grid]
+    rows = _texts(grid)
     header = locate(rows)
     if header is None or len(header.names) > MAX_COLUMNS:
         return None
@@ -102,8 +114,8 @@ def _list_header(grid: Grid) -> Header | None:
 
 
 def _list_rows(header: Header, grid: Grid, first: int, before: int = 0) -> Iterator[Row]:
-    for number, cells in enumerate(grid[first:], start=before + first + 1):
-        if values := header.values([cell or "" for cell in cells]):
+    for number, cells in enumerate(_texts(grid)[first:], start=before + first + 1):
+        if values := header.values(cells):
             yield Row(number, values)
 
 
@@ -111,8 +123,12 @@ def _continues(before: _List, grid: Grid) -> bool:
     """Say whether a grid goes on with the list of the page before, whose header is not repeated."""
     width = len(before.header.names)
     return all(len(cells) == width for cells in grid) and not any(
-        labels.is_known(cell) for cells in grid for cell in cells if cell
+        labels.is_known(cell) for cells in _texts(grid) for cell in cells if cell
     )
+
+
+def _texts(grid: Grid) -> list[list[str]]:
+    return [[cell if isinstance(cell, str) else "" for cell in cells] for cells in grid]
 
 
 # ---------------------------------------------------------------- forms
@@ -123,11 +139,11 @@ def _grid_pairs(grid: Grid) -> list[Pair]:
     waiting = False  # for the value of a label that fills its row
     spans: dict[int, int] = {}  # column -> index of the pair whose label covers this row too
     for at, cells in enumerate(grid):
-        filled = [(place, clean_cell(cell)) for place, cell in enumerate(cells) if cell is not None]
+        filled = [(place, clean_cell(cell)) for place, cell in enumerate(cells) if isinstance(cell, str)]
         while filled and not filled[-1][1] and len(filled) % 2:
             filled.pop()
         texts = [text for _, text in filled if text]
-        covering = [place for place in spans if place < len(cells) and cells[place] is None]
+        covering = [place for place in spans if place < len(cells) and cells[place] is Covered.ABOVE]
         spans = {place: spans[place] for place in covering}
         if not texts:
             continue
@@ -136,9 +152,6 @@ def _grid_pairs(grid: Grid) -> list[Pair]:
             continue
         if len(texts) == 1:
             waiting = _single(pairs, texts[0], waiting)
-            continue
-        if not filled[0][1] and pairs and len(texts) == 1:
-            _append(pairs, -1, texts[0])
             continue
         waiting = False
         if _is_covered(grid, at + 1, filled[0][0]) and len(filled) > 2 and labels.looks_like(filled[1][1]):
@@ -186,7 +199,7 @@ def _row_pairs(filled: Sequence[tuple[int, str]]) -> Iterator[tuple[int, Pair]]:
 
 
 def _is_covered(grid: Grid, at: int, place: int) -> bool:
-    return at < len(grid) and place < len(grid[at]) and grid[at][place] is None
+    return at < len(grid) and place < len(grid[at]) and grid[at][place] is Covered.ABOVE
 
 
 def _add_paragraph(pairs: list[Pair], headings: list[str], text: str) -> None:

@@ -6,6 +6,7 @@ dialects are read by the same rules.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -30,6 +31,7 @@ _RECORDS = {
 }
 # What is large and not needed.
 _DROPPED = {"description", "claims", "drawings", "image", "sequencelist", "searchreportdata"}
+_HAN = re.compile(r"[\u4e00-\u9fff]")
 _EXPORT = "请从原系统导出为 xlsx、csv 或 jsonl 再导入"
 
 
@@ -171,19 +173,23 @@ def _number(reference: etree._Element | None) -> str:
 
 
 def _title(record: etree._Element) -> str:
-    titles = list(_all(record, "inventiontitle", "title"))
-    chinese = [each for each in titles if _language(each).startswith(("zh", "cn", "chi"))]
-    return _text((chinese or titles or [None])[0])
+    return _chinese([(each, _text(each)) for each in _all(record, "inventiontitle", "title")])
 
 
 def _abstract(record: etree._Element) -> str:
-    found = list(_all(record, "abstract"))
-    chinese = [each for each in found if _language(each).startswith(("zh", "cn", "chi"))]
-    for abstract in chinese or found:
-        paragraphs = [_text(each) for each in _all(abstract, "p", "paragraph", "abstractparagraph")]
-        if text := "\n".join(filter(None, paragraphs)) or _text(abstract):
-            return text
-    return ""
+    found = []
+    for abstract in _all(record, "abstract"):
+        paragraphs = [_text(each) for each in _all(abstract, "p", "paragraph", "paragraphs", "abstractparagraph")]
+        found.append((abstract, "\n".join(filter(None, paragraphs)) or _text(abstract)))
+    return _chinese(found)
+
+
+def _chinese(texts: list[tuple[etree._Element, str]]) -> str:
+    """Of one text in several languages, give the Chinese one, or the first that says anything."""
+    said = [(element, text) for element, text in texts if text]
+    marked = [text for element, text in said if _language(element).startswith(("zh", "cn", "chi"))]
+    written = [text for _, text in said if _HAN.search(text)]
+    return next(iter((*marked, *written, *(text for _, text in said))), "")
 
 
 def _names(record: etree._Element, roles: tuple[str, ...]) -> list[str]:

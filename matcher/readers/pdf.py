@@ -10,7 +10,7 @@ from typing import Any
 
 from matcher.readers import labels
 from matcher.readers.base import Parts, unreadable
-from matcher.readers.forms import Block, Grid, read_forms
+from matcher.readers.forms import Block, Covered, Grid, read_forms
 
 #: More pages are no collection of forms; it takes some 0.1 s to read one.
 MAX_PAGES = 300
@@ -70,7 +70,7 @@ def _page(page: Any) -> list[Block]:
     # A frame around the page is a table of one cell; what it holds are lines.
     tables = [table for table in page.find_tables() if len(table.cells) > 1]
     boxes = [table.bbox for table in tables]
-    placed: list[tuple[float, Block]] = [(table.bbox[1], _grid(table.extract())) for table in tables]
+    placed: list[tuple[float, Block]] = [(table.bbox[1], _grid(table)) for table in tables]
     outside = page.filter(lambda item: item.get("object_type") != "char" or not _is_within(item, boxes))
     placed += _paragraphs(outside.extract_text_lines(return_chars=False))
     return [block for _, block in sorted(placed, key=lambda each: each[0]) if block]
@@ -91,8 +91,23 @@ def _paragraphs(lines: list[dict[str, Any]]) -> Iterator[tuple[float, Block]]:
     yield top, text
 
 
-def _grid(rows: list[list[str | None]]) -> Grid:
-    return [[cell if cell is None else _unwrapped(cell) for cell in cells] for cells in rows]
+def _grid(table: Any) -> Grid:
+    """Give the cells of a table; one that is not there is covered by the cell above if that reaches down to it."""
+    grid: Grid = []
+    for row, texts in zip(table.rows, table.extract(), strict=True):
+        top, bottom = row.bbox[1], row.bbox[3]
+        middle = (top + bottom) / 2
+        cells: list[str | Covered] = []
+        for box, text, column in zip(row.cells, texts, table.columns, strict=True):
+            if box is not None:
+                cells.append(_unwrapped(text or ""))
+                continue
+            x = (column.bbox[0] + column.bbox[2]) / 2
+            above = (each for each in table.cells if each[0] <= x <= each[2] and each[1] < top - 1)
+            reaches = any(each[3] > middle for each in above)
+            cells.append(Covered.ABOVE if reaches else Covered.LEFT)
+        grid.append(cells)
+    return grid
 
 
 def _unwrapped(text: str) -> str:

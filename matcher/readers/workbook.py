@@ -29,7 +29,7 @@ from matcher.readers.base import (
     bad_row,
     unreadable,
 )
-from matcher.readers.forms import Grid, is_form, read_forms
+from matcher.readers.forms import Covered, Grid, is_form, read_forms
 from matcher.readers.header import HEADER_ROWS, Header, locate
 from matcher.readers.workbook_guard import check_old_workbook, check_workbook
 
@@ -106,13 +106,13 @@ def _sheet(path: Path, sheet: CalamineSheet, note: str) -> Table | Refused | Non
 
 
 def _grid(sheet: CalamineSheet, rows: Sequence[Sequence[str]]) -> Grid:
-    """Give the cells of a sheet, None for those that a merged cell covers."""
+    """Give the cells of a sheet, and which of them a merged cell covers."""
     grid: Grid = [list(cells) for cells in rows]
     for (top, left), (bottom, right) in sheet.merged_cell_ranges or ():
         for at in range(top, min(bottom + 1, len(grid))):
             for place in range(left, min(right + 1, len(grid[at]))):
                 if (at, place) != (top, left):
-                    grid[at][place] = None
+                    grid[at][place] = Covered.ABOVE if at > top else Covered.LEFT
     return grid
 
 
