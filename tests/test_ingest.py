@@ -159,8 +159,8 @@ def test_the_columns_of_an_achievement_find_their_fields(desk: Desk) -> None:
         date="2023-06",
         maturity="中试",
     )
-    assert report.columns["abstract"] == "成果简介"
-    assert report.columns["contact"] == "联系人"
+    assert report.parts[0].columns["abstract"] == "成果简介"
+    assert report.parts[0].columns["contact"] == "联系人"
 
 
 def test_the_columns_of_a_patent_find_their_fields(desk: Desk) -> None:
@@ -219,7 +219,7 @@ def test_a_header_below_a_title_and_empty_rows_do_not_matter(desk: Desk) -> None
 def test_a_column_that_nobody_knows_is_named_by_the_caller(desk: Desk) -> None:
     path = desk.file("成果.csv", [["成果名称", "干货"], ["银耳烘干", "每批20小时。"]])
     report = desk.bring(path)
-    assert report.unused == ("干货",)
+    assert report.parts[0].unused == ("干货",)
     assert desk.records()[0].abstract == ""
     assert outcome(desk.bring(path, overrides={"简介": "干货"})) == (1, 0, 1, 0, 0)
     assert desk.records()[0].abstract == "每批20小时。"
@@ -381,6 +381,21 @@ def test_the_report_says_what_programs_need_to_know(desk: Desk) -> None:
         "unchanged": 0,
         "rejected": 1,
         "rejects_file": str(report.rejects_file),
+        "parts": [
+            {
+                "name": "",
+                "kind": "achievement",
+                "read": 2,
+                "added": 1,
+                "updated": 0,
+                "unchanged": 0,
+                "rejected": 1,
+                "columns": {"title": "成果名称", "date": "完成时间"},
+                "unused": [],
+                "note": None,
+                "reason": None,
+            }
+        ],
     }
     assert desk.bring(desk.file("成果.csv", ACHIEVEMENTS)).as_json()["rejects_file"] is None
 

@@ -24,6 +24,8 @@ from matcher.readers.formats import FORMATS, Limits
 CHUNK_BYTES = 1024 * 1024
 #: The process ends what it writes with the place of the index, in so many digits.
 PLACE_DIGITS = 20
+#: Exit codes of the process: its output reached the limit, or filled the disk.
+TOO_MUCH, DISK_FULL = 3, 4
 #: A process may take this many times its CPU seconds by the clock, when others use the machine too.
 PATIENCE = 3
 
@@ -114,6 +116,10 @@ def _too_hungry(path: Path, limits: Limits) -> UnreadableFile:
 
 def _broken(path: Path, code: int, limits: Limits) -> UnreadableFile:
     """Tell from how the process ended what was wrong: a parser in Rust or C aborts where memory ends."""
+    if code == TOO_MUCH:
+        return unreadable(path, "展开后的内容太多", _SPLIT)
+    if code == DISK_FULL:
+        return unreadable(path, "临时目录所在的磁盘已满", "请腾出空间，或用环境变量 TMPDIR 换一个目录")
     if -code == signal.SIGXCPU:
         return _too_slow(path, limits)
     if -code in (signal.SIGABRT, signal.SIGKILL):
@@ -124,8 +130,4 @@ def _broken(path: Path, code: int, limits: Limits) -> UnreadableFile:
 def _fault(path: Path, fault: str, limits: Limits) -> UnreadableFile:
     if fault == "memory":
         return _too_hungry(path, limits)
-    if fault == "too much":
-        return unreadable(path, "展开后的内容太多", _SPLIT)
-    if fault == "disk full":
-        return unreadable(path, "临时目录所在的磁盘已满", "请腾出空间，或用环境变量 TMPDIR 换一个目录")
     return unreadable(path, f"文件已损坏或不合规范，读取时出错（{fault}）", _SAVE_AGAIN)

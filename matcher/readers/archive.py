@@ -26,7 +26,7 @@ WITHIN = " › "
 
 _UTF8_NAME = 0x800
 # What packers and systems add on their own, and the lock files of Office.
-_NOISE = re.compile(r"(?:^|/)(?:__MACOSX/|\.|~\$|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE)
+_NOISE = re.compile(r"(?:^|/)(?:__MACOSX/|\.[^./][^/]*$|~\$|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE)
 
 
 def read_archive(path: Path, max_bytes: int, read: Callable[[Path], Parts]) -> Parts:

@@ -19,10 +19,12 @@ class Limits:
 
     :param memory_bytes: of address space; Python and the libraries themselves take some 300 MB of it.
     :param cpu_seconds: of computing; it may wait three times as long for a busy machine.
+    :param output_bytes: of rows; they wait for the caller in a temporary file.
     """
 
     memory_bytes: int
     cpu_seconds: int
+    output_bytes: int = 4 * _GB
 
 
 @dataclass(frozen=True)

@@ -71,14 +71,14 @@ def read_forms(blocks: Iterable[Block], name: str, filename: str) -> Parts:
         elif header := _list_header(block):
             open_list = _List(header, list(_list_rows(header, block, header.index + 1)))
             lists.append(open_list)
-        elif open_list and _continues(open_list, block):
-            open_list.rows.extend(_list_rows(open_list.header, block, 0, len(open_list.rows)))
+        elif open_list and open_list.rows and _continues(open_list, block):
+            open_list.rows.extend(_list_rows(open_list.header, block, 0, open_list.rows[-1].line))
         else:
             open_list = None
             pairs.extend(_grid_pairs(block))
     heading = next((text for text in headings if guess_kind([], text)), "") or filename
     known = {pair.label for pair in pairs if labels.is_known(pair.label)}
-    if len(known) >= MIN_LABELS or (known and not lists):
+    if len(known) >= MIN_LABELS or (known and _title_labels(pairs, None)):
         yield _forms_table(pairs, name, heading)
     for number, each in enumerate(lists, start=1):
         own = f"表格{number}" if len(lists) > 1 or pairs else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from matcher.readers.aliases import FIELDS, normalise
 from matcher.readers.base import clean_cell
@@ -34,7 +33,7 @@ _BOX = re.compile(f"[{_TICKED}{_EMPTY}]")
 
 def clean_label(text: str) -> str:
     """Bring a label to a column's name: no white space, no numbering, no colon, no hint in brackets."""
-    name = clean_name(_NUMBERING.sub("", unicodedata.normalize("NFKC", clean_cell(text)).lstrip("*")))
+    name = clean_name(_NUMBERING.sub("", clean_cell(text).lstrip("*＊")))
     shorter = clean_name(_HINT.sub("", name))
     return name if is_exact(name) or not shorter else shorter
 

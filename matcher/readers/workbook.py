@@ -88,16 +88,16 @@ def _sheets(path: Path, workbook: CalamineWorkbook, note: str) -> Parts:
 
 def _sheet(path: Path, sheet: CalamineSheet, note: str) -> Table | Refused | None:
     """Give what a sheet holds; nothing for one without content."""
-    if not sheet.total_height:
+    if sheet.end is None:
         return None
     top = [_texts(cells) for cells in islice(sheet.iter_rows(), HEADER_ROWS + SAMPLE_ROWS)]
-    if sheet.total_height <= len(top) and is_form(grid := _grid(sheet, top)):
+    if sheet.end[0] < len(top) and is_form(grid := _grid(sheet, top)):
         return next((table for table in read_forms([grid], sheet.name, path.name)), None)
     header = locate(top, allow_single=True)
     if header is None:
         return Refused(sheet.name, "这个工作表里没有找到表头")
     if len(header.names) > MAX_COLUMNS:
-        return Refused(sheet.name, f"表头有 {sheet.total_width} 列，超过 {MAX_COLUMNS} 列的上限")
+        return Refused(sheet.name, f"表头有 {sheet.end[1] + 1} 列，超过 {MAX_COLUMNS} 列的上限")
     columns = header.columns(top[header.index + 1 :])
     rows = LazyRows(lambda: _rows(sheet, header))
     if next(iter(rows), None) is None:

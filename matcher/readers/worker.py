@@ -19,14 +19,11 @@ from typing import Any, BinaryIO
 import orjson
 
 from matcher.errors import MatcherError
-from matcher.readers.apart import PLACE_DIGITS
+from matcher.readers.apart import DISK_FULL, PLACE_DIGITS, TOO_MUCH
 from matcher.readers.base import BadRow, Refused
 from matcher.readers.formats import FORMATS, Format, Limits
 
-#: Largest file that the process may write.
-MAX_OUTPUT_BYTES = 4 * 1024**3
-
-_OUTPUT_FAULTS = {errno.EFBIG: "too much", errno.ENOSPC: "disk full"}
+OUTPUT_FAULTS = {errno.EFBIG: TOO_MUCH, errno.ENOSPC: DISK_FULL}
 
 
 def main(name: str, path: str) -> None:
@@ -34,13 +31,18 @@ def main(name: str, path: str) -> None:
     form = FORMATS[name]
     if form.limits:
         set_limits(form.limits)
-    with os.fdopen(os.dup(1), "wb") as output:
-        # What a library prints must not get between the rows.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    output = os.fdopen(os.dup(1), "wb")
+    # What a library prints must not get between the rows.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    try:
         index = _read(form, Path(path), output)
         place = output.tell()
         output.write(json.dumps(index).encode())
         output.write(f"{place:0{PLACE_DIGITS}d}".encode())
+        output.close()
+    except OSError as error:
+        # Nothing more can be written, so the exit code tells.
+        os._exit(OUTPUT_FAULTS.get(error.errno or 0, 1))
 
 
 def set_limits(limits: Limits) -> None:
@@ -48,7 +50,7 @@ def set_limits(limits: Limits) -> None:
     for what, bound in (
         (resource.RLIMIT_AS, limits.memory_bytes),
         (resource.RLIMIT_CPU, limits.cpu_seconds),
-        (resource.RLIMIT_FSIZE, MAX_OUTPUT_BYTES),
+        (resource.RLIMIT_FSIZE, limits.output_bytes),
         (resource.RLIMIT_CORE, 0),
     ):
         # A system without one of them (macOS has no RLIMIT_AS worth the name) or with a lower one keeps it.
@@ -77,7 +79,9 @@ def _read(form: Format, path: Path, output: BinaryIO) -> dict[str, Any]:
         return {"fault": "memory"}
     # Whatever a parser raises on a file that was made to break it; a panic in Rust is no Exception.
     except BaseException as error:
-        return {"fault": _OUTPUT_FAULTS.get(getattr(error, "errno", 0), type(error).__name__)}
+        if isinstance(error, OSError) and error.errno in OUTPUT_FAULTS:
+            raise
+        return {"fault": type(error).__name__}
     return {"parts": parts}
 
 
