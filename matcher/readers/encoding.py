@@ -25,6 +25,9 @@ MAX_WRONG_SHARE = 0.1
 #: simplified Chinese 1.0, traditional in GBK 0.57, Big5 read as GB18030 0.35.
 DOUBT_SHARE = 0.7
 
+#: The fault of such a line.
+TOO_LONG = f"这一行超过 {MAX_LINE_BYTES // 1024 // 1024} MB，太长"
+
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -97,8 +100,7 @@ def _line(number: int, raw: bytes, codec: str, original: str) -> Line:
 
 
 def _cut_line(number: int, raw: bytes, codec: str) -> Line:
-    fault = f"这一行超过 {MAX_LINE_BYTES // 1024 // 1024} MB，太长"
-    return Line(number, raw[:_KEPT_OF_LONG_LINE].decode(codec, "replace"), fault)
+    return Line(number, raw[:_KEPT_OF_LONG_LINE].decode(codec, "replace"), TOO_LONG)
 
 
 def _chunks(stream: BinaryIO) -> Iterator[bytes]:

@@ -58,6 +58,8 @@ def _blocks(path: Path) -> Iterator[Block]:
                     yield block
                 page.close()
     except PdfminerException as error:
+        if error.args and isinstance(error.args[0], MemoryError):
+            raise error.args[0] from error
         if "Password" in repr(error):
             raise unreadable(path, "这个 PDF 带有密码", "请去掉密码，另存后再导入") from error
         raise unreadable(path, "这个 PDF 已损坏", _ADVICE) from error

@@ -92,7 +92,7 @@ def docx(*blocks: str, more: Mapping[str, bytes] | None = None) -> bytes:
 # ---------------------------------------------------------------- PDF
 
 
-def pdf(*blocks: str | list[list[Cell]], password: str | None = None) -> bytes:
+def pdf(*blocks: str | list[list[Cell]], password: str | None = None, is_compressed: bool = True) -> bytes:
     """Make a PDF of paragraphs and ruled tables; None continues a cell as in `word_table`."""
     from reportlab.lib.pagesizes import A4
     from reportlab.lib.pdfencrypt import StandardEncryption
@@ -113,7 +113,11 @@ def pdf(*blocks: str | list[list[Cell]], password: str | None = None) -> bytes:
         flow += [Table(rows, colWidths=[width] * len(block[0]), style=_spans(block)), Spacer(1, 14)]
     content = io.BytesIO()
     encryption = StandardEncryption(password) if password else None
-    SimpleDocTemplate(content, pagesize=A4, leftMargin=50, rightMargin=50, encrypt=encryption).build(flow)
+    margins = {"leftMargin": 50, "rightMargin": 50}
+    document = SimpleDocTemplate(
+        content, pagesize=A4, encrypt=encryption, pageCompression=int(is_compressed), invariant=1, **margins
+    )
+    document.build(flow)
     return content.getvalue()
 
 
