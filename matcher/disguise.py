@@ -61,7 +61,9 @@ def without_names(text: str, names: Iterable[str]) -> str:
     for found in pattern.finditer(shadow.text):
         if found["alone"] is not None and not _stands_alone(shadow.text, *found.span()):
             continue
-        start, stop = shadow.place(*found.span())
+        # 红光食品(四川) ends with the bracket that it opened.
+        open_ends = found[0].count("(") > found[0].count(")") and shadow.text.startswith(")", found.end())
+        start, stop = shadow.place(found.start(), found.end() + open_ends)
         pieces += (text[end:start], SOMEBODY)
         end = stop
     return "".join(pieces) + text[end:]
@@ -119,9 +121,9 @@ class _Written:
         if not self.whole and not self.placed:
             return None
         place = f"(?:(?:{_any(self.places)}){_LOOSE})"
-        behind = f"(?:{_LOOSE}(?:{_FORMS}))*"
+        behind = f"(?:{_LOOSE}(?:{_FORMS})){{0,3}}"
         return re.compile(
-            f"(?:{place}*(?:{_any(self.whole)})|{place}+(?:{_any(self.placed)})|(?P<alone>{_any(self.alone)})){behind}"
+            f"(?:{place}{{0,4}}(?:{_any(self.whole)})|{place}{{1,4}}(?:{_any(self.placed)})|(?P<alone>{_any(self.alone)})){behind}"
         )
 
 

@@ -51,6 +51,9 @@ _BESIDE: Final = re.compile(
     rf"({_SURNAME}[{_HAN}]{{0,2}}?(?:{_TITLE})|{_SURNAME}[{_HAN}]{{1,2}})"
     r"[ \t:(,、\-]{0,3}(?:(?:的|手机|电话|邮箱|tel|mail)[: ]{0,2}){0,2}$"
 )
+_BEHIND: Final = re.compile(
+    rf"[ \t(]{{1,2}}({_SURNAME}[{_HAN}]{{0,2}}?(?:{_TITLE})|{_SURNAME}[{_HAN}]{{1,2}})(?![{_HAN}])"
+)
 _LOOK_BACK: Final = 24
 
 
@@ -72,7 +75,7 @@ def labelled_names(text: str) -> Iterator[Span]:
 
 
 def beside_number(text: str, numbers: Iterable[Span]) -> Iterator[Span]:
-    """Names right before what reaches a person.
+    """Names right before and behind what reaches a person.
 
     :param text: in the form of `Shadow`.
     """
@@ -81,6 +84,9 @@ def beside_number(text: str, numbers: Iterable[Span]) -> Iterator[Span]:
         found = _BESIDE.search(text[earliest : number.start])
         if found and not _NO_NAMES.match(found[1]):
             yield Span(earliest + found.start(1), earliest + found.end(1), "name")
+        found = _BEHIND.match(text, number.stop)
+        if found and not _NO_NAMES.match(found[1]):
+            yield Span(*found.span(1), "name")
 
 
 def _name_end(text: str, start: int, firm: bool) -> int:

@@ -245,7 +245,7 @@ def _grouped(number: str) -> bool:
     if len(groups) == 2:
         return lengths in ([3, 8], [7, 4]) and "." not in gaps
     if "." in gaps:
-        return lengths in ([3, 4, 4], [4, 3, 4], [3, 3, 5])
+        return lengths in ([3, 4, 4], [4, 3, 4], [4, 4, 3], [3, 3, 5])
     return lengths == [1, 3, 3, 4] or (lengths[0] >= 3 and min(lengths) > 1 and len(groups) < 6)
 
 
