@@ -35,7 +35,7 @@ from matcher.segments import Integers, Segment
 from matcher.settings import Settings
 from matcher.snapshot import LoadedSegment, Snapshot, generation_identity, write_segment
 
-FORMAT = 2
+FORMAT = 3
 # A flush adds one segment, and rewrites the older ones up to this many times its size into it: so segments
 # stay few, and each document is rewritten a few times at most however large the index grows.
 GROWTH = 3

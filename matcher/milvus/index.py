@@ -43,7 +43,7 @@ from matcher.milvus.server import BOUNDED, STRONG, Server
 from matcher.milvus.writer import MilvusWriter
 from matcher.segments import Hashes, Integers, Segment
 
-FORMAT = 1
+FORMAT = 2
 # The most rows that Milvus returns to one search.
 MAX_LIMIT = 16_384
 # Questions sent as one request: the server shares its work among them.
