@@ -14,7 +14,7 @@ from typing import TextIO
 from matcher.errors import InvalidRecord, UnreadableFile
 from matcher.parts import Part, Refusal, understand
 from matcher.readers import MAX_FILE_BYTES, Refused, read_tables
-from matcher.records import Kind, Record
+from matcher.records import Kind, Record, Visibility
 from matcher.store import Store
 from matcher.values import harmless
 
@@ -106,6 +106,9 @@ def ingest_file(
     kind: Kind | None = None,
     overrides: Mapping[str, str] | None = None,
     source: str | None = None,
+    owner: int = 0,
+    visibility: Visibility = "public",
+    allowed: Sequence[Kind] | None = None,
     max_bytes: int = MAX_FILE_BYTES,
 ) -> IngestReport:
     """Read one file into the store; when this returns, every row is either stored or in the rejects file.
@@ -115,8 +118,11 @@ def ingest_file(
     :param kind: of all rows; guessed from columns and names where not given.
     :param overrides: field to column, for columns that are not recognised.
     :param source: names where the records come from; the file's name by default, of an archive the member's.
+    :param owner: the account that brings them, 0 for the operator.
+    :param visibility: of rows that do not say who may see them.
+    :param allowed: the kinds that may be brought; None for all. A part of another kind is refused.
     :param max_bytes: of the file, and of an archive's members together, unpacked.
-    :raises UnreadableFile: if no part of the file is a table, or the kind of none can be told.
+    :raises UnreadableFile: if no part of the file is a table whose kind can be told and is allowed.
     :raises UnknownColumn: if an override names a column that is not there.
     """
     report = IngestReport(path.name)
@@ -127,13 +133,13 @@ def ingest_file(
                 report.parts.append(PartReport(table.name, reason=table.reason))
                 continue
             try:
-                part = understand(table, path, kind, overrides or {}, source)
+                part = understand(table, path, kind, overrides or {}, source, visibility, allowed)
             except UnreadableFile as error:
                 report.parts.append(PartReport(table.name, reason=str(error)))
                 continue
             own = PartReport(table.name, part.kind, part.columns.fields, part.columns.unused, table.note)
             report.parts.append(own)
-            _store(store, part, own.counts, rejects, seen)
+            _store(store, part, owner, own.counts, rejects, seen)
     report.rejects_file = rejects.path
     if not report.tables:
         raise UnreadableFile(nothing_read(path, [part.reason for part in report.parts]))
@@ -150,7 +156,9 @@ def nothing_read(path: Path, reasons: Sequence[str]) -> str:
     return f"{path.name} 的 {len(reasons)} 个部分都不能导入：{shown}{'等' if len(reasons) > SHOWN_REASONS else ''}。"
 
 
-def _store(store: Store, part: Part, counts: Counter[str], rejects: _Rejects, seen: dict[str, tuple[str, str]]) -> None:
+def _store(
+    store: Store, part: Part, owner: int, counts: Counter[str], rejects: _Rejects, seen: dict[str, tuple[str, str]]
+) -> None:
     batch: list[tuple[Record, str | None]] = []
     within = f"“{part.table.name}”" if part.table.name else ""
     for item in part.records():
@@ -167,10 +175,10 @@ def _store(store: Store, part: Part, counts: Counter[str], rejects: _Rejects, se
             continue
         batch.append((record, contact))
         if len(batch) == BATCH:
-            counts.update(store.upsert(batch))
+            counts.update(store.upsert(batch, owner))
             batch = []
     if batch:
-        counts.update(store.upsert(batch))
+        counts.update(store.upsert(batch, owner))
 
 
 def _refuse_second_version(record: Record, place: str, seen: dict[str, tuple[str, str]]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from matcher.errors import InvalidRecord, UnknownColumn, UnreadableFile
 from matcher.readers import BadRow, ColumnMap, Row, Table, guess_kind, map_columns
-from matcher.records import KIND_NAMES, KINDS, Kind, Record, parse_record
+from matcher.records import KIND_NAMES, KINDS, Kind, Record, Visibility, parse_record
 
 # A running number tells records apart only inside its own table.
 _RUNNING_NUMBER = "序号"
@@ -27,12 +27,16 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Part:
-    """A table whose rows can become records."""
+    """A table whose rows can become records.
+
+    :param visibility: of records that do not say who may see them.
+    """
 
     table: Table
     kind: Kind
     columns: ColumnMap
     source: str
+    visibility: Visibility = "public"
 
     def records(self) -> Iterator[tuple[Row, Record, str | None] | Refusal]:
         """Give each row's record and contact, or why there is none."""
@@ -43,6 +47,8 @@ class Part:
             values = self.columns.apply(row)
             if self.table.name and self.columns.fields.get("source_id") == _RUNNING_NUMBER and "source_id" in values:
                 values["source_id"] = f"{self.table.name} {values['source_id']}"
+            if not values.get("visibility"):
+                values["visibility"] = self.visibility
             try:
                 record, contact = parse_record(self.kind, values, self.source)
             except InvalidRecord as error:
@@ -57,13 +63,17 @@ def understand(
     kind: Kind | None,
     overrides: Mapping[str, str],
     source: str | None,
+    visibility: Visibility = "public",
+    allowed: Sequence[Kind] | None = None,
 ) -> Part:
     """Say what the records of a table are and where their fields stand.
 
     :param kind: of the records; guessed from columns and names where not given.
     :param overrides: field to column; in one part of several, those whose column it has.
     :param source: where the records come from; the file by default, of an archive the member.
-    :raises UnreadableFile: the kind cannot be told, or no column is the title.
+    :param visibility: of records that do not say who may see them.
+    :param allowed: the kinds that may be brought; None for all.
+    :raises UnreadableFile: the kind cannot be told or is not allowed, or no column is the title.
     :raises UnknownColumn: an override names a field that the kind has not, or a column that is not there.
     """
     guessed = kind or table.kind or guess_kind(table.columns, table.name) or guess_kind(table.columns, path.name)
@@ -72,6 +82,9 @@ def understand(
     if guessed not in KINDS:
         names = "、".join(f"{code}（{KIND_NAMES[code]}）" for code in KINDS)
         raise UnreadableFile(f"看不出 {place} 里是哪一类记录（列名：{shown}）。请用 --kind 指明：{names}。")
+    if allowed is not None and guessed not in allowed:
+        names = "、".join(KIND_NAMES[one] for one in allowed)
+        raise UnreadableFile(f"{place} 里是{KIND_NAMES[guessed]}，您只能提交{names}。请用 kind 指明正确的类型。")
     try:
         columns = map_columns(table.columns, guessed, overrides)
     except UnknownColumn:
@@ -82,4 +95,4 @@ def understand(
     if "title" not in columns.fields:
         raise UnreadableFile(f"{place} 中没有找到标题列（列名：{shown}）。请用 --map 标题=列名 指明。")
     own = str(PurePosixPath(table.member).with_suffix("")) if table.member else path.stem
-    return Part(table, guessed, columns, source or own)
+    return Part(table, guessed, columns, source or own, visibility)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from matcher.errors import UnreadableFile
 from matcher.ingest import nothing_read
 from matcher.parts import Part, Refusal, understand
 from matcher.readers import MAX_FILE_BYTES, Refused, label, read_tables
-from matcher.records import KIND_NAMES, Kind, Record
+from matcher.records import KIND_NAMES, Kind, Record, Visibility
 
 # Records shown of each part, and refused rows shown until that many are found.
 SHOWN_RECORDS = 3
@@ -70,6 +70,8 @@ def preview_file(
     kind: Kind | None = None,
     overrides: Mapping[str, str] | None = None,
     source: str | None = None,
+    visibility: Visibility = "public",
+    allowed: Sequence[Kind] | None = None,
     max_bytes: int = MAX_FILE_BYTES,
 ) -> Preview:
     """Show how `ingest_file` would understand a file; takes the same choices, writes nothing.
@@ -83,7 +85,7 @@ def preview_file(
             parts.append(PartPreview(table.name, reason=table.reason))
             continue
         try:
-            part = understand(table, path, kind, overrides or {}, source)
+            part = understand(table, path, kind, overrides or {}, source, visibility, allowed)
         except UnreadableFile as error:
             parts.append(PartPreview(table.name, reason=str(error)))
             continue

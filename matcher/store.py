@@ -231,6 +231,18 @@ class Store:
                 found.update((key, (title, abstract)) for key, title, abstract in connection.execute(query))
         return found
 
+    def select(self, query: Any) -> list[StoredRecord]:
+        """Records by a query over all columns of `matcher.tables.records`."""
+        with self._engine.connect() as connection:
+            return self._stored(connection, query)
+
+    def contact(self, id_: str) -> str | None:
+        """The contact of a record, for its owner's eyes."""
+        query = select(tables.contacts.c.contact).join_from(tables.contacts, tables.records)
+        with self._engine.connect() as connection:
+            contact: str | None = connection.execute(query.where(tables.records.c.id == id_)).scalar()
+            return contact
+
     def changes(self, after: int, limit: int) -> list[StoredRecord]:
         """Records changed after a revision, oldest change first, withdrawn ones included."""
         query = select(tables.records).where(tables.records.c.revision > after).order_by(tables.records.c.revision)

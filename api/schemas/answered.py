@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from api.schemas import examples
 from api.schemas.examples import shown
-from matcher.records import Kind
+from matcher.records import Kind, Visibility
 
 
 class InstitutionRef(BaseModel):
@@ -111,8 +111,19 @@ class TagOut(ProgrammeScore):
     topic: str = Field(description="该专项中与文字最接近的方向")
 
 
+class OwnOut(BaseModel):
+    """What only the owner of a record reads of it."""
+
+    model_config = shown("仅提交方自己可见的内容", examples.OWN)
+
+    visibility: Visibility = Field(description="公开范围")
+    source_id: str = Field(description="提交方自己的编号")
+    contact: str | None = Field(description="联系方式")
+
+
 class _WithProgrammes(BaseModel):
     programmes: list[ProgrammeScore] = Field(description="记录所属的专项；不属于任何专项时为空")
+    own: OwnOut | None = Field(description="只有提交方自己能看到的内容；看别人的记录时为 null")
 
 
 class AchievementAnswer(_WithProgrammes, AchievementOut):
@@ -136,7 +147,7 @@ class NeedAnswer(_WithProgrammes, NeedOut):
 class InstitutionAnswer(_WithProgrammes, InstitutionOut):
     """An institution; it belongs to no programme."""
 
-    model_config = shown("机构", examples.INSTITUTION | {"programmes": []})
+    model_config = shown("机构", examples.INSTITUTION | {"programmes": [], "own": None})
 
 
 RecordAnswer = Annotated[AchievementAnswer | PatentAnswer | NeedAnswer | InstitutionAnswer, Field(discriminator="kind")]

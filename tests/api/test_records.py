@@ -29,7 +29,7 @@ def test_a_public_record_is_shown_with_its_programmes(client: TestClient, matche
     for stored in public:
         answer = client.get(f"/v1/records/{stored.id}")
         assert answer.status_code == 200
-        assert answer.json() == record_json(stored) | {"programmes": record_programmes_json(stored.tags)}
+        assert answer.json() == record_json(stored) | {"programmes": record_programmes_json(stored.tags), "own": None}
         for word in (PHONE, "visibility", "contact", "source_id"):
             assert word not in answer.text
 
