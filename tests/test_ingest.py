@@ -548,6 +548,14 @@ def test_a_patent_file_of_the_office_goes_in(desk: Desk) -> None:
     )
 
 
+def test_a_part_of_a_kind_that_may_not_be_brought_is_refused_and_the_others_go_in(desk: Desk) -> None:
+    path = as_sheets(desk.folder / "汇总.xlsx", 机构=INSTITUTIONS, 需求=NEEDS)
+    report = ingest_file(desk.store, path, desk.rejects_folder, visibility="private", allowed=("need",))
+    assert "您只能提交技术需求" in report.parts[0].reason
+    assert {record.visibility for record in desk.records("need")} == {"intermediaries", "private"}
+    assert desk.records("institution") == []
+
+
 def test_a_file_over_the_limit_is_refused(desk: Desk) -> None:
     path = desk.file("成果.csv", ACHIEVEMENTS)
     with pytest.raises(UnreadableFile, match="超过 100 字节 的上限"):

@@ -232,7 +232,7 @@ def _forms_table(pairs: Sequence[Pair], name: str, heading: str) -> Table:
             if pair.value:
                 values.setdefault(pair.label, pair.value)
         if values:
-            rows.append(Row(number, _with_whole_body(values, kind)))
+            rows.append(Row(number, _gathered(values, kind)))
     columns = tuple(dict.fromkeys(column for row in rows for column in row.values))
     return Table(columns, rows, name, kind)
 
@@ -271,15 +271,20 @@ def _title_labels(pairs: Sequence[Pair], kind: str | None) -> set[str]:
     return set()
 
 
-def _with_whole_body(values: dict[str, str], kind: str | None) -> dict[str, str]:
-    """Add to the body what a form asks for one by one: background, difficulties, figures to reach."""
+def _gathered(values: dict[str, str], kind: str | None) -> dict[str, str]:
+    """Put together what a form asks for one by one: the parts of the body, and how to reach the person."""
     if kind is None:
         return values
     columns = map_columns(list(values), kind)
+    contacts = set(map(normalise, FIELDS[kind]["contact"]))
     more = [column for column in columns.unused if labels.BODY.search(column)]
-    if not more:
-        return values
-    body = columns.fields.get("abstract") or label(kind, "abstract")
-    parts = [values.get(body, ""), *(f"{column}：{values[column]}" for column in more)]
-    others = {column: value for column, value in values.items() if column not in more}
-    return {**others, body: "\n".join(filter(None, parts))}
+    reach = [column for column in columns.unused if normalise(column) in contacts]
+    gathered = {column: value for column, value in values.items() if column not in (*more, *reach)}
+    if more:
+        body = columns.fields.get("abstract") or label(kind, "abstract")
+        parts = [values.get(body, ""), *(f"{column}：{values[column]}" for column in more)]
+        gathered[body] = "\n".join(filter(None, parts))
+    if reach:
+        contact = columns.fields["contact"]
+        gathered[contact] = " ".join((values[contact], *(values[column] for column in reach)))
+    return gathered
