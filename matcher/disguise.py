@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from matcher.regions import parse_region
 from matcher.shadow import Shadow
 from matcher.text import domain_terms
 
@@ -142,7 +143,9 @@ def _leading_places(stem: str) -> str:
     end = 0
     for word, sort in _jieba().tag(stem, False):
         region = _REGION.match(stem, end)
-        length = len(region[0]) if region else len(word) if sort == "ns" else 0
+        # jieba takes some brands for places: 雾里 is none of this country.
+        place = sort == "ns" and any(parse_region(word))
+        length = len(region[0]) if region else len(word) if place else 0
         if not length or len(stem) - end - length < 2:
             break
         end += length

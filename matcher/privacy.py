@@ -10,11 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from matcher.disguise import without_names
 from matcher.persons import beside_number, labelled_names
 from matcher.shadow import HAN_DIGITS, Shadow, Span
-
-__all__ = ["MARKS", "masked", "purged", "without_names"]
 
 MARKS: Final = {
     "mail": "［邮箱已隐藏］",

@@ -55,6 +55,7 @@ def record_json(stored: StoredRecord) -> dict[str, Any]:
         "province": record.province,
         "city": record.city,
         "county": record.county,
+        "region_code": record.region_code,
         "date": record.date,
         "keywords": list(record.keywords),
         "url": record.url,

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matcher.disguise import SOMEBODY
-from matcher.privacy import without_names
+from matcher.disguise import SOMEBODY, without_names
 
 RED_LIGHT = "四川省巴中市红光食品有限公司"
 
