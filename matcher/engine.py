@@ -102,7 +102,7 @@ class Matcher:
         self.replies = Replies(self.store.database)
         self.judgements = JudgementBook(self.store.database)
         self.listing = Listing(self.store)
-        self.uploads = Uploads(self.store, self.accounts, settings.home / "uploads")
+        self.uploads = Uploads(self.store, self.accounts, settings.home / "uploads", settings.max_file_bytes)
         self._loading = threading.RLock()
         self._behind_since: float | None = None
 
@@ -160,17 +160,6 @@ class Matcher:
         """
         rejects, limit = self.settings.home / "rejects", self.settings.max_file_bytes
         return ingest_file(self.store, path, rejects, kind, overrides, source, max_bytes=limit)
-
-    def write(self, record: Record, contact: str | None, viewer: Viewer, seen: int | None = None) -> None:
-        """Write one record of an account's own, or an institution for an administrator.
-
-        :param seen: the revision that the account has last seen; None if that does not matter.
-        :raises NotFound: if the record is not the account's to change.
-        :raises Conflict: if it has another revision.
-        """
-        owner = 0 if record.kind == "institution" else viewer.account
-        revisions = {record.id: seen} if seen is not None else None
-        self.store.upsert([(record, contact)], owner, viewer.account, revisions)
 
     def write(self, record: Record, contact: str | None, viewer: Viewer, seen: int | None = None) -> None:
         """Write one record of an account's own, or an institution for an administrator.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, and_, false, func, or_, select
 
 from matcher import tables
 from matcher.records import Kind
@@ -89,9 +89,12 @@ class Listing:
         return query
 
 
-def seen(sight: Sight) -> ColumnElement[bool]:
-    """The condition that somebody may see a record, as `Sight.shows` decides it."""
-    r = tables.records.c
+def seen(sight: Sight, records: FromClause = tables.records) -> ColumnElement[bool]:
+    """The condition that somebody may see a record, as `Sight.shows` decides it.
+
+    :param records: the table of records, or an alias of it.
+    """
+    r = records.c
     visible: ColumnElement[bool] = r.visibility.in_(sight.visibilities)
     if sight.owner:
         visible = or_(visible, r.owner == sight.owner)
