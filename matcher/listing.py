@@ -68,7 +68,7 @@ class Listing:
                 found[name] = Counter({value: count for value, count in connection.execute(query) if value})
             tagged = select(t.code, func.count()).join_from(tables.records, tables.tags)
             query = self._query(tagged, viewer, wanted).group_by(t.code)
-            found["programmes"] = Counter(dict(connection.execute(query).tuples()))
+            found["programmes"] = Counter({row[0]: row[1] for row in connection.execute(query)})
         return found
 
     def _query(self, query: Select[Any], viewer: Viewer, wanted: Wanted) -> Select[Any]:

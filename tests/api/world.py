@@ -88,7 +88,7 @@ class Thing:
         own: dict[str, Any] = {
             "kind": self.kind,
             "title": f"{self.enterprise}的{self.thing}技术 {self.word}",
-            "abstract": f"{self.enterprise}：{self.thing}的能耗高，{self.word}。请拨打电话{self.phone}，找{self.brand}公司。",
+            "abstract": f"{self.enterprise}：{self.thing}的能耗高，{self.word}。电话{self.phone}，找{self.brand}公司。",
             "institution": self.enterprise,
             "province": self.province,
             "keywords": [self.thing, self.enterprise, f"电话{self.phone}"],
@@ -106,7 +106,7 @@ class Thing:
             own["legal_status"] = "失效"
         if self.kind == "patent":
             own["inventors"] = [f"{self.brand}工程师"]
-            own["publication_number"] = f"CN{self.contact}A"
+            own["publication_number"] = f"CN1{self.number:08}A"
         return own
 
 
@@ -152,9 +152,7 @@ class World:
 
     def found(self, who: int | None, kinds: Iterable[str] = ()) -> set[str]:
         """Ids of what somebody finds in lists, counts and exports."""
-        return {
-            t.id for t in self.things if self.live(t) and self.sees(who, t) and (not kinds or t.kind in set(kinds))
-        }
+        return {t.id for t in self.things if self.live(t) and self.sees(who, t) and (not kinds or t.kind in set(kinds))}
 
     def forbidden(self, who: int | None) -> Iterator[str]:
         """Every text that no answer to somebody may hold."""
