@@ -6,7 +6,7 @@ DATA ?= ../shared/data
 export MATCHER_HOME ?= $(CURDIR)/var
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench fuzz weights constraints clean
+.PHONY: help run test lint format openapi schema sight bench fuzz weights constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -26,6 +26,15 @@ lint: $(VENV)/.dev ## ruff and mypy, as CI runs them
 format: $(VENV)/.dev ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+openapi: $(VENV)/.run ## write the description of the API to api/openapi.json
+	$(BIN)/python -m api.openapi
+
+schema: $(VENV)/.dev ## hold a running service to its description, thoroughly (EXAMPLES=50 a route)
+	EXAMPLES=$(or $(EXAMPLES),50) $(BIN)/python -m pytest tests/e2e/test_schema.py
+
+sight: $(VENV)/.dev ## random people who must not see what they must not, thoroughly (EXAMPLES=500 lives)
+	EXAMPLES=$(or $(EXAMPLES),500) $(BIN)/python -m pytest tests/api/test_nobody_sees.py
 
 bench: $(VENV)/.bench ## measure speed and memory beside peers (SIZES=10000,100000 for fewer, DATA=DIR of real texts)
 	$(BIN)/python bench/run.py --data $(DATA) $(if $(SIZES),--sizes $(SIZES)) $(BENCH)

@@ -14,6 +14,7 @@ from api.openapi import problems
 from api.problems import Refused
 from api.schemas.accounts import AccountIn, AccountMade, AccountOut, AccountPage, KeyIn, SessionIn, SessionOut
 from api.sessions import COOKIE, HOURS
+from matcher.errors import Forbidden
 from matcher.views import account_json
 
 router = APIRouter(prefix="/v1", tags=["账号"])
@@ -175,6 +176,8 @@ def add(
 )
 def close(id_: AccountId, matcher: StoreMatcher, caller: Admin) -> Response:
     """Close an account."""
+    if caller.account and caller.account.id == id_:
+        raise Forbidden("不能关闭自己的账号。请由另一位管理员关闭，或在平台的机器上运行 matcher account close。")
     matcher.accounts.close(id_, caller.viewer.account)
     return Response(status_code=204)
 

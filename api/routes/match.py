@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 
 from api.access import Asking
 from api.deps import ReadyMatcher, RunningService, require_json
-from api.openapi import problems
+from api.openapi import WITHOUT_KEY, problems
 from api.problems import Refused
 from api.schemas.answered import MatchAnswer
 from api.schemas.asked import MatchIn
@@ -25,6 +25,7 @@ router = APIRouter(prefix="/v1", tags=["匹配"])
     response_model=MatchAnswer,
     responses=problems(400, 401, 413, 415, 422, 429, 500, 503),
     dependencies=[Depends(require_json)],
+    openapi_extra=WITHOUT_KEY,
 )
 async def match(asked: MatchIn, service: RunningService, matcher: ReadyMatcher, caller: Asking) -> dict[str, Any]:
     """Answer one question."""
