@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from matcher import cli_person
 from matcher.cli_accounts import app as accounts
 from matcher.console import JsonFlag, catch_up, opened, print_json, say
 from matcher.errors import MatcherError, UnknownColumn, UnreadableFile
@@ -391,6 +392,9 @@ def demo() -> None:
         print_need(need)
         query = MatchQuery(text=need.abstract, title=need.title, asker=need.institution, limit=3)
         print_answer(answer_json(matcher.match(query), matcher))
+
+
+cli_person.register(app)
 
 
 def _query(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
@@ -239,6 +239,11 @@ def load_encoder(settings: Settings) -> Encoder:
     return SentenceTransformerEncoder(settings.model)
 
 
+def text_hash(text: str) -> bytes:
+    """By what the cache knows a text."""
+    return hashlib.sha256(text.encode("utf-8", "replace")).digest()
+
+
 class VectorCache:
     """Vectors on disk by model and content hash; safe for several threads and processes.
 
@@ -275,6 +280,21 @@ class VectorCache:
         with self._lock, self._database:
             self._database.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)", rows)
 
+    def forget(self, texts: Iterable[str]) -> int:
+        """Remove the vectors of texts, of every model, and overwrite where they stood; how many there were."""
+        hashes = [text_hash(text) for text in texts]
+        with self._lock:
+            self._database.execute("PRAGMA secure_delete=ON")
+            count, model = 0, ""
+            following = "SELECT min(model) FROM vectors WHERE model > ?"
+            while model := self._database.execute(following, (model,)).fetchone()[0]:
+                with self._database:
+                    rows = [(model, one) for one in hashes]
+                    remove = "DELETE FROM vectors WHERE model = ? AND hash = ?"
+                    count += self._database.executemany(remove, rows).rowcount
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return count
+
     def close(self) -> None:
         """Close the file."""
         self._database.close()
@@ -301,6 +321,10 @@ class Embedder:
         """Close the cache."""
         self._cache.close()
 
+    def forget(self, texts: Iterable[str]) -> int:
+        """Remove what the cache knows of texts; how many vectors that were."""
+        return self._cache.forget(texts)
+
     def queries(self, texts: Sequence[str]) -> Vectors:
         """Embed questions: float32 (len(texts), dimension). Not cached: a question may be confidential."""
         return self.encoder.encode(texts, "query")
@@ -320,7 +344,7 @@ class Embedder:
         return self._cached(texts, "query", model, progress, keep=True)
 
     def _cached(self, texts: Sequence[str], side: Side, model: str, progress: Progress | None, keep: bool) -> Vectors:
-        hashes = [hashlib.sha256(text.encode("utf-8", "replace")).digest() for text in texts]
+        hashes = [text_hash(text) for text in texts]
         known = self._cache.get(model, list(dict.fromkeys(hashes)))
         missing = {key: text for key, text in zip(hashes, texts, strict=True) if key not in known}
         # Longest first: the rate shown early is then the worst, and the remaining time an upper bound.

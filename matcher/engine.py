@@ -32,6 +32,7 @@ from matcher.ingest import IngestReport, ingest_file
 from matcher.judged import JudgementBook
 from matcher.listing import Listing, Wanted
 from matcher.partners import Partner, suggest
+from matcher.people import People
 from matcher.programs import Tag, TaggedText, Tagger
 from matcher.queries import DEFAULT_LIMIT, DEFAULT_MIN_LEVEL, PARTNERS, MatchQuery, check_limits, check_query
 from matcher.rank import Ranker, Scored, fold, fuse
@@ -60,6 +61,8 @@ COMPARED = 120
 PARTNER_DEPTH = 30
 # Seconds a command waits for another process that writes the index.
 WRITER_WAIT = 600.0
+# Seconds that an erasure waits for one; what it leaves is found again.
+FORGET_WAIT = 30.0
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ class Matcher:
         self.judgements = JudgementBook(self.store.database)
         self.listing = Listing(self.store)
         self.uploads = Uploads(self.store, self.accounts, settings.home / "uploads")
+        self.people = People(self.store, settings.home, self._forget)
         self._loading = threading.RLock()
         self._behind_since: float | None = None
 
@@ -188,6 +192,16 @@ class Matcher:
             count = self._indexer().advance(writer, progress, publish=False)
             writer.flush(writer.revision)
         return count
+
+    def _forget(self, texts: set[str]) -> None:
+        """Take texts out of the cache of vectors, and what the store no longer has out of the index's files.
+
+        :raises Busy: if another process writes the index for longer than `FORGET_WAIT` seconds.
+        """
+        self.embedder.forget(texts)
+        with self._writer(self.index, FORGET_WAIT) as writer:
+            self._indexer().advance(writer, None, publish=True)
+            writer.purge()
 
     @contextlib.contextmanager
     def _writer(self, index: Index, wait: float, rebuild: bool = False) -> Iterator[Writer]:

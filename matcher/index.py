@@ -112,6 +112,9 @@ class Writer(Protocol):
         :param publish: whether readers shall see it now.
         """
 
+    def purge(self) -> None:
+        """Write anew what still holds deleted documents, and drop the generations that show them."""
+
 
 class LocalIndex:
     """The index in a folder. Readers call `refresh`; one process at a time holds a `writer`."""
@@ -285,6 +288,30 @@ class LocalWriter:
         else:
             self._base = Snapshot(self._root, number, self._base)
 
+    def purge(self) -> None:
+        """See `Writer`."""
+        if self._base is None:
+            return
+        dead, starts, number = self._base.dead, self._base.starts, self._next_number()
+        kept, parts, flags = [], [], []
+        for segment, start in zip(self._segments, starts, strict=False):
+            own = dead[start : start + len(segment)]
+            if own.any():
+                parts.append((segment.arrays, np.flatnonzero(~own)))
+            else:
+                kept.append(segment.name)
+                flags.append(own)
+        if sum(len(rows) for _, rows in parts):
+            write_segment(parts, self._root / "segments" / str(number))
+            kept.append(str(number))
+            flags.append(np.zeros(sum(len(rows) for _, rows in parts), np.bool_))
+        alive = np.concatenate([np.empty(0, np.bool_), *flags])
+        self._write_generation(number, kept, alive, self._base.counts, self._base.revision)
+        self._publish(number)
+        self._index.refresh()
+        self._base = self._index.snapshot
+        self._clean(generations=1)
+
     @property
     def _segments(self) -> list[LoadedSegment]:
         return self._base.segments if self._base else []
@@ -338,14 +365,14 @@ class LocalWriter:
         part.replace(self._root / "CURRENT")
         _sync(self._root)
 
-    def _clean(self) -> None:
+    def _clean(self, generations: int = KEPT_GENERATIONS) -> None:
         segments: dict[int, list[str]] = {}
         for path in (self._root / "generations").iterdir():
             try:
                 segments[int(path.name)] = json.loads((path / "manifest.json").read_text("utf-8"))["segments"]
             except (OSError, ValueError, KeyError):
                 shutil.rmtree(path)  # half done by a killed writer, or damaged: nobody can read it
-        kept = sorted(segments)[-KEPT_GENERATIONS:]
+        kept = sorted(segments)[-generations:]
         for number in segments.keys() - kept:
             shutil.rmtree(self._root / "generations" / str(number))
         used = {name for number in kept for name in segments[number]}

@@ -30,6 +30,8 @@ ID_BATCH = 500
 SCHEMA_VERSION = "0002"
 # The source of institutions that are known only as the owner of an offer or the asker of a need.
 OWNER_SOURCE = "owner"
+# The source of what is left of an erased record: an empty row, from which indexes learn that it is gone.
+ERASED_SOURCE = "erased"
 
 _RECORD_COLUMNS = (
     *("kind", "source", "source_id", "title", "abstract", "institution", "province", "city", "county"),
@@ -180,7 +182,8 @@ class Store:
                 raise NotFound(no_record(id_))
             require_revision(known.revision, revision)
             change = update(tables.records).where(tables.records.c.id == id_)
-            connection.execute(change.values(withdrawn=1, revision=self._next_revision(connection)))
+            changed = {"withdrawn": 1, "updated_at": audit.now(), "revision": self._next_revision(connection)}
+            connection.execute(change.values(changed))
             audit.write(connection, [audit.Entry(actor, "withdraw", id_, {})])
 
     def save_tags(self, tags: Mapping[int, Mapping[str, float]]) -> None:
@@ -206,11 +209,12 @@ class Store:
         return found
 
     def by_id(self, ids: Sequence[str]) -> dict[str, StoredRecord]:
-        """Records by public id; unknown ids are left out."""
+        """Records by public id; unknown ids, and those of erased records, are left out."""
         found: dict[str, StoredRecord] = {}
+        r = tables.records.c
         with self._engine.connect() as connection:
             for part in _batches([id_ for id_ in ids if _can_be_stored(id_)]):
-                query = select(tables.records).where(tables.records.c.id.in_(part))
+                query = select(tables.records).where(r.id.in_(part), r.source != ERASED_SOURCE)
                 found.update((stored.id, stored) for stored in self._stored(connection, query))
         return found
 
@@ -334,6 +338,10 @@ class Store:
         advance = update(counter).where(counter.c.name == "revision").values(value=counter.c.value + 1)
         connection.execute(advance)
         return int(connection.execute(select(counter.c.value).where(counter.c.name == "revision")).scalar_one())
+
+    def next_revision(self, connection: Connection) -> int:
+        """The number of a change to one record, for a transaction of `Database.writing` that makes it."""
+        return self._next_revision(connection)
 
     @staticmethod
     def _known(connection: Connection, ids: Sequence[str]) -> dict[str, Any]:
@@ -467,6 +475,11 @@ def live() -> tuple[Any, ...]:
     return tables.records.c.withdrawn == 0, tables.records.c.ends >= today()
 
 
+def stored_hash(record: Record, contact: str | None) -> str:
+    """Changes when anything of a record or its contact does."""
+    return hashlib.sha256(f"{record.content_hash}{contact or ''}".encode()).hexdigest()
+
+
 def no_record(id_: str) -> str:
     """The one sentence for a record that there is not, and for one that the caller may not know of."""
     return f"没有编号为“{id_[:40]}”的记录，或该记录不对您公开。"
@@ -503,7 +516,7 @@ def _row(record: Record, contact: str | None, owners: Mapping[str, str]) -> dict
         "ends": last_day(record),
         "personal": int(holds_personal_data(record)),
         "details": record.details(),
-        "content_hash": hashlib.sha256(f"{record.content_hash}{contact or ''}".encode()).hexdigest(),
+        "content_hash": stored_hash(record, contact),
     }
 
 
