@@ -172,17 +172,6 @@ class Matcher:
         revisions = {record.id: seen} if seen is not None else None
         self.store.upsert([(record, contact)], owner, viewer.account, revisions)
 
-    def write(self, record: Record, contact: str | None, viewer: Viewer, seen: int | None = None) -> None:
-        """Write one record of an account's own, or an institution for an administrator.
-
-        :param seen: the revision that the account has last seen; None if that does not matter.
-        :raises NotFound: if the record is not the account's to change.
-        :raises Conflict: if it has another revision.
-        """
-        owner = 0 if record.kind == "institution" else viewer.account
-        revisions = {record.id: seen} if seen is not None else None
-        self.store.upsert([(record, contact)], owner, viewer.account, revisions)
-
     def catch_up(self, progress: Progress | None = None, wait: float = WRITER_WAIT) -> int:
         """Put into the index what the store has and the index lacks.
 
