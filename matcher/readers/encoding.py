@@ -19,6 +19,8 @@ MAX_LINE_BYTES = 8 * 1024 * 1024
 MAX_CONTROL_SHARE = 0.01
 #: Above this share of NUL bytes a file is binary; a few come from damaged exports and are dropped.
 MAX_NUL_SHARE = 0.2
+#: UTF-16 without a mark has at least as many, for the delimiters and the end of its header.
+MIN_NULS = 3
 #: Above this share of undecodable characters a file is in none of the encodings known here.
 MAX_WRONG_SHARE = 0.1
 #: Below this share of everyday Han characters a GB18030 reading is doubted. Tried on a paragraph:
@@ -145,6 +147,8 @@ def _telling_sample(stream: BinaryIO) -> bytes:
 
 
 def _codec(sample: bytes) -> str | None:
+    if utf16 := _unmarked_utf16(sample):
+        return utf16
     if sample.count(b"\0") > len(sample) * MAX_NUL_SHARE:
         return None
     sample = sample.replace(b"\0", b"")
@@ -158,6 +162,18 @@ def _codec(sample: bytes) -> str | None:
     if _everyday_share(text) < DOUBT_SHARE and _is_big5(sample):
         return "big5hkscs"
     return "gb18030" if wrong <= len(text) * MAX_WRONG_SHARE else None
+
+
+def _unmarked_utf16(sample: bytes) -> str | None:
+    """Tell UTF-16 without a mark by the NULs of its ASCII, as delimiters and line ends, and by what it says."""
+    if sample.count(0) < MIN_NULS:
+        return None
+    for codec in ("utf-16-le", "utf-16-be"):
+        text, wrong = _decoded(sample, codec)
+        is_text = not wrong and "\0" not in text and any(end in text for end in "\n\r,\t;|")
+        if is_text and _everyday_share(text) >= DOUBT_SHARE:
+            return codec
+    return None
 
 
 def _decoded(sample: bytes, codec: str) -> tuple[str, int]:

@@ -19,7 +19,10 @@ OFFICE_EXPORT = (
 )
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk", "gb18030", "utf-16"])
+ENCODINGS = ["utf-8", "utf-8-sig", "gb2312", "gbk", "gb18030", "utf-16", "utf-16-le", "utf-16-be"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
 def test_an_office_export_with_title_and_note_is_read_in_every_usual_encoding(tmp_path: Path, encoding: str) -> None:
     path = written(tmp_path, "汇总.csv", OFFICE_EXPORT, encoding)
     table = read_table(path)
