@@ -36,11 +36,19 @@ MIN_LABELS = 2
 MAX_HEADING_CHARS = 60
 
 
-class Pair(NamedTuple):
-    """A label and its value, which may be empty."""
+class Pair:
+    """A label and the lines of its value, which may be empty."""
 
-    label: str
-    value: str
+    __slots__ = ("label", "lines")
+
+    def __init__(self, label: str, value: str = "") -> None:
+        self.label = label
+        self.lines = [value] if value else []
+
+    @property
+    def value(self) -> str:
+        """The lines together."""
+        return "\n".join(self.lines)
 
 
 def is_form(grid: Grid) -> bool:
@@ -148,7 +156,7 @@ def _grid_pairs(grid: Grid) -> list[Pair]:
         if not texts:
             continue
         if spans and not any(map(labels.is_known, texts)):
-            _append(pairs, spans[max(spans)], " ".join(texts))
+            pairs[spans[max(spans)]].lines.append(" ".join(texts))
             continue
         if len(texts) == 1:
             waiting = _single(pairs, texts[0], waiting)
@@ -169,10 +177,10 @@ def _single(pairs: list[Pair], text: str, waiting: bool) -> bool:
         pairs.append(Pair(*divided))
         return not divided[1]
     if labels.is_known(text):
-        pairs.append(Pair(labels.clean_label(text), ""))
+        pairs.append(Pair(labels.clean_label(text)))
         return True
     if waiting:
-        _append(pairs, -1, text)
+        pairs[-1].lines.append(text)
     return waiting
 
 
@@ -190,12 +198,12 @@ def _row_pairs(filled: Sequence[tuple[int, str]]) -> Iterator[tuple[int, Pair]]:
             value = filled[at][1]
             # Two labels side by side: the first has no value, unless only two cells make the row.
             if len(filled) > 2 and labels.is_known(value) and labels.is_known(text):
-                yield place, Pair(labels.clean_label(text), "")
+                yield place, Pair(labels.clean_label(text))
                 continue
             at += 1
             yield place, Pair(labels.clean_label(text), labels.ticked(value))
         elif labels.is_known(text):
-            yield place, Pair(labels.clean_label(text), "")
+            yield place, Pair(labels.clean_label(text))
 
 
 def _is_covered(grid: Grid, at: int, place: int) -> bool:
@@ -211,16 +219,11 @@ def _add_paragraph(pairs: list[Pair], headings: list[str], text: str) -> None:
             if divided := labels.divide(piece):
                 pairs.append(Pair(*divided))
             elif labels.is_known(piece) and not guess_kind([], piece):
-                pairs.append(Pair(labels.clean_label(piece), ""))
+                pairs.append(Pair(labels.clean_label(piece)))
             elif pairs and not (len(piece) <= MAX_HEADING_CHARS and guess_kind([], piece)):
-                _append(pairs, -1, piece)
+                pairs[-1].lines.append(piece)
             else:
                 headings.append(piece[:MAX_HEADING_CHARS])
-
-
-def _append(pairs: list[Pair], at: int, text: str) -> None:
-    before = pairs[at]
-    pairs[at] = Pair(before.label, clean_cell(f"{before.value}\n{text}"))
 
 
 def _forms_table(pairs: Sequence[Pair], name: str, heading: str) -> Table:
@@ -229,7 +232,7 @@ def _forms_table(pairs: Sequence[Pair], name: str, heading: str) -> Table:
     for number, form in enumerate(_divide(pairs, kind), start=1):
         values: dict[str, str] = {}
         for pair in form:
-            if pair.value:
+            if pair.lines:
                 values.setdefault(pair.label, pair.value)
         if values:
             rows.append(Row(number, _gathered(values, kind)))
@@ -244,7 +247,7 @@ def _divide(pairs: Sequence[Pair], kind: str | None) -> list[list[Pair]]:
     stands above the first title, as the name of the enterprise, holds for all.
     """
     titles = _title_labels(pairs, kind)
-    at_title = [at for at, pair in enumerate(pairs) if pair.label in titles and pair.value]
+    at_title = [at for at, pair in enumerate(pairs) if pair.label in titles and pair.lines]
     if len(at_title) < 2:
         return [list(pairs)]
     first = pairs[0].label

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -85,6 +87,14 @@ def test_a_reader_that_waits_for_nothing_is_ended_by_the_clock(breaking: Path, m
     monkeypatch.setattr(apart, "PATIENCE", 0.3)
     with pytest.raises(UnreadableFile, match="还没有读完"):
         list(read_apart("sleep", breaking))
+
+
+def test_where_the_process_does_not_start_the_installation_is_to_blame(
+    breaking: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    with pytest.raises(UnreadableFile, match="没有启动"):
+        list(read_apart("talk", breaking))
 
 
 def test_the_process_sees_no_secrets_and_what_it_prints_harms_nothing(

@@ -16,7 +16,7 @@ import pytest
 from matcher.errors import UnreadableFile
 from matcher.readers import BadRow, Row, patent_xml
 
-from .making import xlsx, zipped
+from .making import docx, paragraph, xlsx, zipped
 from .support import only, refused, written
 
 
@@ -124,6 +124,14 @@ def test_a_document_that_unpacks_to_much_text_is_refused(tmp_path: Path) -> None
         huge = zipped({"word/document.xml": b" " * 70_000_000})
         assert len(huge) < 500_000
         assert "正文太大" in refused(written(tmp_path, "a.docx", huge))
+
+
+def test_a_document_of_many_paragraphs_is_one_long_value(tmp_path: Path) -> None:
+    lines = paragraph("需求名称：烘干") + paragraph("企业名称：甲") + "<w:p><w:r><w:t>长</w:t></w:r></w:p>" * 100_000
+    with soon(60):
+        (row,) = only(written(tmp_path, "a.docx", docx(lines))).rows
+    assert isinstance(row, Row)
+    assert len(row.values["企业名称"]) == 200_001
 
 
 def test_xml_that_never_ends_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
