@@ -6,7 +6,7 @@ DATA ?= ../shared/data
 export MATCHER_HOME ?= $(CURDIR)/var
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench weights constraints clean
+.PHONY: help run test lint format bench fuzz weights constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ format: $(VENV)/.dev ## let ruff mend what it can
 
 bench: $(VENV)/.bench ## measure speed and memory beside peers (SIZES=10000,100000 for fewer, DATA=DIR of real texts)
 	$(BIN)/python bench/run.py --data $(DATA) $(if $(SIZES),--sizes $(SIZES)) $(BENCH)
+
+fuzz: $(VENV)/.dev ## feed 100,000 broken files to every reader (FUZZ="--inputs 5000 --only pdf" for others)
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 weights: $(VENV)/.run ## make the shipped calibration, tagger and ranker anew (needs the public texts in DATA)
 	$(BIN)/python bench/calibrate.py

@@ -20,6 +20,7 @@ from matcher.errors import MatcherError, UnknownColumn, UnreadableFile
 if TYPE_CHECKING:
     from matcher.judgements import Judgements
     from matcher.queries import MatchQuery
+    from matcher.records import Kind
 
 # Seconds after which a worker that does not answer its parent is replaced. Loading a model can hold it up for some.
 WORKER_SILENCE = 60
@@ -63,7 +64,7 @@ def main() -> None:
 
 @app.command()
 def ingest(
-    files: Annotated[list[Path], typer.Argument(help="CSV、XLSX 或 JSONL 文件", metavar="FILE…")],
+    files: Annotated[list[Path], typer.Argument(help="表格、需求表、专利 XML 或它们的 ZIP 压缩包", metavar="FILE…")],
     kind: Annotated[
         str | None, typer.Option("--kind", help="achievement、patent、need 或 institution；缺省按列名判断")
     ] = None,
@@ -71,6 +72,7 @@ def ingest(
         list[str] | None, typer.Option("--map", help="指明某字段在哪一列：字段=列名，可重复", metavar="字段=列名")
     ] = None,
     source: Annotated[str | None, typer.Option("--source", help="数据来源的名称；缺省为文件名")] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="只看会怎样导入：类别、列的对应、前几条，不写入")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """导入成果、专利、需求或机构，坏行写入拒收文件并说明原因。"""
@@ -80,6 +82,9 @@ def ingest(
     if kind is not None and kind not in KINDS:
         raise typer.BadParameter(f"“{kind}”不是记录类型；可用 {'、'.join(KINDS)}", param_hint="--kind")
     overrides = _mapping(mapping or [])
+    if preview:
+        _preview(files, kind, overrides, source, as_json)
+        return
     with opened() as matcher:
         reports, failed = [], None
         for file in files:
@@ -392,6 +397,31 @@ def demo() -> None:
         print_need(need)
         query = MatchQuery(text=need.abstract, title=need.title, asker=need.institution, limit=3)
         print_answer(answer_json(matcher.match(query), matcher))
+
+
+def _preview(
+    files: list[Path], kind: Kind | None, overrides: dict[str, str], source: str | None, as_json: bool
+) -> None:
+    from matcher.preview import preview_file
+    from matcher.settings import load_settings
+    from matcher.terminal import preview_lines
+
+    limit = load_settings().max_file_bytes
+    previews, failed = [], False
+    for file in files:
+        try:
+            shown = preview_file(file, kind, overrides, source, max_bytes=limit)
+        except (UnreadableFile, UnknownColumn) as error:
+            failed = True
+            say(f"错误：{error}")
+            continue
+        previews.append(shown.as_json())
+        if not as_json:
+            typer.echo("\n".join(preview_lines(shown)))
+    if as_json and previews:
+        print_json(previews[0] if len(files) == 1 else previews)
+    if failed:
+        raise typer.Exit(2)
 
 
 cli_person.register(app)

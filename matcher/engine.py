@@ -162,7 +162,8 @@ class Matcher:
         :raises UnreadableFile: if the file is no table.
         :raises UnknownColumn: if an override names a column that is not there.
         """
-        return ingest_file(self.store, path, self.settings.home / "rejects", kind, overrides, source)
+        rejects, limit = self.settings.home / "rejects", self.settings.max_file_bytes
+        return ingest_file(self.store, path, rejects, kind, overrides, source, max_bytes=limit)
 
     def write(self, record: Record, contact: str | None, viewer: Viewer, seen: int | None = None) -> None:
         """Write one record of an account's own, or an institution for an administrator.
