@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from matcher import cli_operations
 from matcher.console import JsonFlag, catch_up, opened, print_json, say
 from matcher.errors import MatcherError, UnknownColumn, UnreadableFile
+from matcher.faults import system_error
 
 if TYPE_CHECKING:
     from matcher.judgements import Judgements
@@ -50,6 +52,9 @@ def main() -> None:
         sys.exit(2)
     except MatcherError as error:
         say(f"错误：{error}")
+        sys.exit(1)
+    except OSError as error:
+        say(f"错误：{system_error(error)}")
         sys.exit(1)
     except KeyboardInterrupt:
         say("已中断。已经确认写入的记录不会丢失，下次运行会接着处理。")
@@ -89,9 +94,11 @@ def ingest(
             if not as_json:
                 for line in report_lines(report):
                     say(line)
-        catch_up(matcher)
-        if as_json and reports:
-            print_json(reports[0] if len(files) == 1 else reports)
+        try:
+            catch_up(matcher)
+        finally:  # what is stored is stored, whatever becomes of the index
+            if as_json and reports:
+                print_json(reports[0] if len(files) == 1 else reports)
     if failed:
         raise typer.Exit(2)
 
@@ -387,6 +394,9 @@ def demo() -> None:
         print_need(need)
         query = MatchQuery(text=need.abstract, title=need.title, asker=need.institution, limit=3)
         print_answer(answer_json(matcher.match(query), matcher))
+
+
+cli_operations.register(app)
 
 
 def _query(

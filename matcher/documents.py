@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matcher.records import KINDS, PROGRAMME_CODES, Kind, Visibility
-from matcher.segments import Floats, Hashes, Segment, ragged_grams, ragged_terms
+from matcher.segments import Floats, Hashes, Integers, Segment, ragged_grams, ragged_terms
 from matcher.text import char_ngrams
 from matcher.values import PROVINCES
 
@@ -63,6 +63,20 @@ class IndexQuery:
     title_vector: Floats
     body_vector: Floats
     terms: Hashes
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All documents of an index, ascending by key, with what decides who may find them.
+
+    :param keys: int64 (n,).
+    :param kind: uint8 (n,), position in `records.KINDS`.
+    :param visibility: uint8 (n,), position in `VISIBILITY_ORDER`.
+    """
+
+    keys: Integers
+    kind: NDArray[np.uint8]
+    visibility: NDArray[np.uint8]
 
 
 def passing(documents: Segment, filters: Filters) -> NDArray[np.bool_]:

@@ -20,7 +20,7 @@ from matcher.batch import BatchQuery, Matches, NeedVectors
 from matcher.batch_run import Job
 from matcher.batch_run import run as run_batch
 from matcher.documents import Filters, IndexDocument, IndexQuery, programme_bits
-from matcher.embed import Embedder, Progress, VectorCache, load_encoder
+from matcher.embed import Embedder, Progress, load_encoder
 from matcher.errors import Busy, NotFound
 from matcher.explain import Explainer, Why
 from matcher.features import ask
@@ -43,6 +43,7 @@ from matcher.records import (
 from matcher.settings import Settings
 from matcher.store import OWNER_SOURCE, Store, StoredRecord
 from matcher.text import Tokenizer, normalize
+from matcher.vectors import VectorCache
 
 # Candidates each engine brings, and how many are compared closely. Chosen for the
 # time they take, not yet measured for what they miss.

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, text, update
@@ -15,8 +16,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from matcher import tables
 from matcher.database import Database
-from matcher.errors import NotFound, SettingError
+from matcher.errors import DiskFull, NotFound, SettingError
+from matcher.faults import is_full, system_error
 from matcher.records import RECORD_TYPES, Institution, Kind, Record, Visibility, institution_id
+from matcher.transfer import copy_tables
 from matcher.values import name_key
 
 Outcome = Literal["added", "updated", "unchanged"]
@@ -56,7 +59,7 @@ class Store:
     """Opens, migrates and queries one database; safe for several threads and processes."""
 
     def __init__(self, url: str) -> None:
-        """:raises SettingError: if the address cannot be used."""
+        """:raises SettingError: if the address cannot be used; StoreUnavailable: if the database cannot."""
         try:
             with ExitStack() as on_failure:
                 self._database = Database(url)
@@ -65,11 +68,32 @@ class Store:
                 self._migrate()
                 on_failure.pop_all()
         except (SQLAlchemyError, OSError) as error:
+            if isinstance(error, OSError) and is_full(error):
+                raise DiskFull(system_error(error)) from error
             raise SettingError(f"数据库地址 MATCHER_DATABASE_URL 不可用：{error}。请改正后重试。") from error
 
     def close(self) -> None:
         """Give the connections back."""
         self._database.close()
+
+    @property
+    def file(self) -> Path | None:
+        """Where an SQLite database is; None for one in memory or on a server."""
+        return Path(self._database.file) if self._database.file else None
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self._engine.dialect.name
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A transaction that sees one moment, for what looks at whole tables: checks and back-ups."""
+        return self._engine.connect()
+
+    def take_over(self, source: Connection) -> None:
+        """Put all rows of another database in place of these, in one transaction."""
+        with self._write() as connection:
+            copy_tables(source, connection)
 
     def exclusive(self, name: str, wait: float) -> AbstractContextManager[None]:
         """A lock that all processes share which use this PostgreSQL database; see `Database.exclusive`.
@@ -242,7 +266,7 @@ class Store:
         return result
 
     def _migrate(self) -> None:
-        if self._version() == SCHEMA_VERSION:
+        if self.version() == SCHEMA_VERSION:
             return
         from alembic import command
         from alembic.config import Config
@@ -257,7 +281,8 @@ class Store:
         except CommandError as error:
             raise SettingError(f"数据库是由另一版本的程序建立的（{error}）。请升级程序后重试。") from error
 
-    def _version(self) -> str | None:
+    def version(self) -> str | None:
+        """The tables' version; None where there are none."""
         try:
             with self._engine.connect() as connection:
                 version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
