@@ -32,7 +32,7 @@ def write(path: Path, files: Mapping[str, Path], manifest: Mapping[str, Any]) ->
     entries: dict[str, Any] = {}
     with path.open("wb") as file:
         os.fchmod(file.fileno(), 0o600)
-        with zipfile.ZipFile(file, "w") as archive:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for name, source in files.items():
                 entries[name] = _add(archive, name, source)
             whole = {"format": FORMAT, **manifest, "files": entries}
@@ -43,11 +43,7 @@ def write(path: Path, files: Mapping[str, Path], manifest: Mapping[str, Any]) ->
 
 
 def _add(archive: zipfile.ZipFile, name: str, path: Path) -> dict[str, Any]:
-    # Vectors do not get smaller, and texts do at once.
-    packed = zipfile.ZipInfo.from_file(path, name)
-    packed.compress_type = zipfile.ZIP_STORED if name.startswith("vectors") else zipfile.ZIP_DEFLATED
-    packed._compresslevel = 1  # type: ignore[attr-defined]
-    with path.open("rb") as source, archive.open(packed, "w", force_zip64=True) as target:
+    with path.open("rb") as source, archive.open(name, "w", force_zip64=True) as target:
         digest, size = _copy(source, target)
     return {"bytes": size, "sha256": digest}
 

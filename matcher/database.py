@@ -75,6 +75,8 @@ class Database:
     def _told(self, context: ExceptionContext) -> MatcherError | None:
         """An error of the driver as one of `matcher.errors`; SQLAlchemy raises it instead."""
         error = context.original_exception
+        if context.is_pre_ping:  # a connection of the pool is gone; another is opened
+            return None
         if not self._sqlite:
             return postgresql_error(error, context.is_disconnect)
         told = sqlite_error(error, self.file)

@@ -27,8 +27,8 @@ _LEAST_ROOM = 1 << 16
 _GO_ON = "请腾出空间后再运行一次，程序会接着做。"
 _WAIT = "另一个进程长时间占用数据库，这次没有写入。请等它结束后重试。"
 _LOST = (
-    "数据库服务器连接中断或无法连接（MATCHER_DATABASE_URL）：{reason}。"
-    "已确认写入的记录不会丢失。请确认数据库在运行、网络通畅，然后重试。"
+    "连不上数据库服务器，或连接中断（{reason}）。已确认写入的记录不会丢失。"
+    "请确认数据库在运行、网络通畅、MATCHER_DATABASE_URL 正确，然后再运行一次，程序会接着做。"
 )
 _DAMAGED = (
     "数据库文件 {file} 已损坏，或者不是 SQLite 数据库（{reason}）。程序不会改写它。"
@@ -36,7 +36,10 @@ _DAMAGED = (
     "如果是 MATCHER_DATABASE_URL 写错了，请改正。"
 )
 _READ_ONLY = "数据库 {file} 只能读不能写，这次没有写入。请检查文件和目录的权限、磁盘是否以只读方式挂载，然后重试。"
-_CLOSED = "打不开数据库文件 {file}（{reason}）。请检查它和所在的目录是否还在、是否有权限读写，然后重试。"
+_CLOSED = (
+    "打不开数据库文件 {file}（{reason}）。请检查它和所在的目录是否还在、是否有权限读写，"
+    "MATCHER_DATABASE_URL 是否正确，然后重试。"
+)
 _BROKEN = "读写数据库 {file} 时出错（{reason}）。已确认写入的记录不会丢失。请检查磁盘和系统日志，然后重试。"
 _SERVER_DAMAGED = "数据库服务器报告数据已损坏（{reason}）。请让数据库管理员检查，必要时从备份恢复。"
 
@@ -67,8 +70,6 @@ def room_for(what: str, folder: Path, kept: str = "已确认写入的记录不�
     """
     try:
         yield
-    except DiskFull:
-        raise
     except Exception as error:
         if is_full(error):
             raise DiskFull(f"磁盘已满：{folder.absolute()} 所在的磁盘写不下{what}。{kept}{_GO_ON}") from error

@@ -309,6 +309,8 @@ class LocalWriter:
         with suppress(OSError, ValueError):
             if int((self._root / "CURRENT").read_text()) == number:
                 return
+        with suppress(OSError):
+            (self._root / "CURRENT.part").unlink(missing_ok=True)
         for kind in ("generations", "segments"):
             shutil.rmtree(self._root / kind / str(number), ignore_errors=True)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Integer, delete, func, insert, select, text, update
 
 from matcher import tables
-from matcher.errors import StoreUnavailable
+from matcher.errors import DiskFull, StoreUnavailable
 from matcher.faults import sqlite_error
 
 # Rows in memory at a time.
@@ -19,11 +19,13 @@ def copy_file(source: Path, target: Path) -> None:
     """Copy an SQLite database as it is at one moment, while others write to it.
 
     :param target: becomes a single file, without a log beside it.
-    :raises StoreUnavailable, DiskFull, Busy: if the source cannot be read, is damaged, or the copy cannot be written.
+    :raises StoreUnavailable, Busy: if the source cannot be read or is damaged.
+    :raises sqlite3.Error: if there is no room for the copy; see `matcher.faults.is_full`.
     """
     try:
         origin, copy = sqlite3.connect(source, timeout=60), sqlite3.connect(target)
         try:
+            copy.execute("PRAGMA locking_mode=EXCLUSIVE")  # with nobody to share it, no file for sharing is needed
             origin.backup(copy)
             copy.execute("PRAGMA journal_mode=DELETE")
             check_file(copy, source)
@@ -32,7 +34,7 @@ def copy_file(source: Path, target: Path) -> None:
             copy.close()
     except sqlite3.Error as error:
         told = sqlite_error(error, str(source))
-        if told is None:
+        if told is None or isinstance(told, DiskFull):  # of the copy; what it is, the caller knows
             raise
         raise told from error
 
