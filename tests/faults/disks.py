@@ -36,6 +36,18 @@ class Disk:
         """Give back what `fill` took."""
         (self.folder / BALLAST).unlink(missing_ok=True)
 
+    @contextmanager
+    def read_only(self) -> Iterator[None]:
+        """Refuse all writing meanwhile, as a kernel does with a disk that fails."""
+        self._remount("ro")
+        try:
+            yield
+        finally:
+            self._remount("rw")
+
+    def _remount(self, mode: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{mode}", self.folder], check=True, capture_output=True)
+
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[Disk]:
