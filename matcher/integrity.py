@@ -188,7 +188,7 @@ def _model_findings(settings: Settings) -> Iterator[Finding]:
 def _ids(connection: Connection, keys: np.ndarray) -> list[str]:
     r = tables.records.c
     shown = keys[:EXAMPLES].tolist()
-    known = dict(connection.execute(select(r.key, r.id).where(r.key.in_(shown))).tuples().all())
+    known = {key: id_ for key, id_ in connection.execute(select(r.key, r.id).where(r.key.in_(shown)))}  # noqa: C416
     return [known.get(key, f"第 {key} 号") for key in shown]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -124,26 +124,18 @@ def test_an_index_that_is_not_the_store_s_is_found(matcher: Matcher, wrong: str)
     )
     revision = matcher.index.revision
     if wrong == "missing":
-        write(matcher.index, deleted=[keys["7"]], revision=revision)
+        write(matcher.index, deleted=[offer.key], revision=revision)
     elif wrong == "surplus":
-        write(matcher.index, [changed(document[0], key=999)], revision=revision)
+        write(matcher.index, [replace(offer, key=999)], revision=revision)
     elif wrong == "hidden":
-        write(matcher.index, [changed(document[0], visibility="private")], revision=revision)
+        write(matcher.index, [replace(offer, visibility="private")], revision=revision)
     else:
-        need = next(one for one in matcher.store.records("need"))
-        own = matcher._documents([need], lambda *_: None)
-        write(matcher.index, [changed(own[0], visibility="public")], revision=revision)
+        write(matcher.index, [replace(need, visibility="public")], revision=revision)
     name = "visibility" if wrong in ("hidden", "shown") else wrong
     (finding,) = look(matcher).findings
     assert (finding.check, finding.count) == (f"index.{name}", 1)
     matcher.reindex()
     assert found(matcher) == set()
-
-
-def changed(document: Any, **values: Any) -> Any:
-    from dataclasses import replace
-
-    return replace(document, **values)
 
 
 def scribble(path: Path) -> None:
