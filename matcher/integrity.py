@@ -188,7 +188,7 @@ def _model_findings(settings: Settings) -> Iterator[Finding]:
 def _ids(connection: Connection, keys: np.ndarray) -> list[str]:
     r = tables.records.c
     shown = keys[:EXAMPLES].tolist()
-    known = {key: id_ for key, id_ in connection.execute(select(r.key, r.id).where(r.key.in_(shown)))}  # noqa: C416
+    known = {row.key: row.id for row in connection.execute(select(r.key, r.id).where(r.key.in_(shown)))}
     return [known.get(key, f"第 {key} 号") for key in shown]
 
 

@@ -118,10 +118,8 @@ def test_what_was_changed_behind_the_program_s_back_is_found(matcher: Matcher, d
 
 @pytest.mark.parametrize("wrong", ["missing", "surplus", "hidden", "shown"])
 def test_an_index_that_is_not_the_store_s_is_found(matcher: Matcher, wrong: str) -> None:
-    keys = {one.record.source_id: one.key for one in matcher.store.records()}
-    document = matcher._documents(
-        [one for one in matcher.store.records() if one.record.source_id == "7"], lambda *_: None
-    )
+    stored = {one.record.source_id: one for one in matcher.store.records()}
+    offer, need = matcher._documents([stored["7"], stored["n"]], lambda *_: None)
     revision = matcher.index.revision
     if wrong == "missing":
         write(matcher.index, deleted=[offer.key], revision=revision)
