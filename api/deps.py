@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from api.problems import Refused
 from api.service import Service
 from matcher.engine import Matcher
+from matcher.visibility import PUBLIC, Viewer
 
 # Seconds after which a client may ask again while the service loads.
 RETRY_AFTER = "2"
@@ -32,9 +33,8 @@ async def _ready(service: RunningService) -> Matcher:
     return service.matcher
 
 
-async def _viewer() -> str:
-    # There are no accounts: every caller is the public.
-    return "public"
+async def _viewer() -> Viewer:
+    return PUBLIC
 
 
 async def require_json(request: Request) -> None:
@@ -47,5 +47,4 @@ async def require_json(request: Request) -> None:
 # The engine for what needs the store alone; `ReadyMatcher` for what needs model and index.
 StoreMatcher = Annotated[Matcher, Depends(_store)]
 ReadyMatcher = Annotated[Matcher, Depends(_ready)]
-# A key of `matcher.engine.VISIBLE_TO`.
-Viewer = Annotated[str, Depends(_viewer)]
+CallingViewer = Annotated[Viewer, Depends(_viewer)]

@@ -8,8 +8,9 @@ from contextlib import suppress
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from matcher.engine import VISIBLE_TO, Matcher
+from matcher.engine import Matcher
 from matcher.errors import MatcherError
+from matcher.visibility import ANONYMOUS
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 # Seconds. One query is 20 to 50 ms of CPU, the steps around it some ms, 256 texts to tag some 10 s.
@@ -71,6 +72,6 @@ class Metrics:
             self._generation.set(index.generation)
             # The figures of a service in trouble are wanted most.
             with suppress(MatcherError):
-                self._records.set(index.count(VISIBLE_TO["public"]))
+                self._records.set(index.count(ANONYMOUS.sight.visibilities))
                 self._behind.set(max(0, matcher.store.revision() - index.revision))
         return generate_latest(self.registry)

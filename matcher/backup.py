@@ -27,7 +27,7 @@ from matcher.faults import room_for, sqlite_error
 from matcher.seal import sync
 from matcher.settings import Settings
 from matcher.store import Store
-from matcher.transfer import check_file, copy_file, row_counts
+from matcher.transfer import check_file, copy_file, copy_tables, row_counts
 
 STORE, VECTORS = "matcher.db", "vectors.db"
 # Tables that a new database has rows in.
@@ -89,7 +89,7 @@ def back_up(store: Store, settings: Settings, target: Path, vectors: bool = True
         manifest = {
             "program": matcher.__version__,
             "created": now.isoformat(timespec="seconds"),
-            "database": store.dialect,
+            "database": store.database.reading.dialect.name,
             "settings": _shown(settings),
             **_described(files[STORE]),
         }
@@ -129,20 +129,21 @@ def restore(path: Path, settings: Settings, force: bool = False) -> Restored:
 
 
 def _copy_store(store: Store, target: Path) -> None:
-    if store.file:
-        copy_file(store.file, target)
+    if store.database.file:
+        copy_file(Path(store.database.file), target)
         return
-    copy = Store(f"sqlite:///{target}")
-    try:
-        with store.reading() as source:
-            copy.take_over(source)
-    finally:
-        copy.close()
+    with closing(Store(f"sqlite:///{target}")) as copy:
+        _take_over(store, copy)
     _make_single(target)
 
 
+def _take_over(source: Store, target: Store) -> None:
+    with source.database.reading.connect() as origin, target.database.writing() as connection:
+        copy_tables(origin, connection)
+
+
 def _described(copy: Path) -> dict[str, Any]:
-    with closing(Store(f"sqlite:///{copy}")) as store, store.reading() as connection:
+    with closing(Store(f"sqlite:///{copy}")) as store, store.database.reading.connect() as connection:
         described = {"schema": store.version(), "revision": store.revision(), "counts": row_counts(connection)}
     _make_single(copy)
     return described
@@ -239,7 +240,7 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
 
 def _replace_rows(new: Path, settings: Settings, force: bool) -> Path | None:
     with closing(Store(settings.store_url)) as store, closing(Store(f"sqlite:///{new}")) as copy:
-        with store.reading() as connection:
+        with store.database.reading.connect() as connection:
             counts = row_counts(connection)
         aside = None
         if any(count for name, count in counts.items() if name not in _NEVER_EMPTY):
@@ -248,8 +249,7 @@ def _replace_rows(new: Path, settings: Settings, force: bool) -> Path | None:
             aside = _new_aside(settings.home)
             back_up(store, settings, aside / "before.zip", vectors=False)
         _clear_derived(settings, aside)
-        with copy.reading() as source:
-            store.take_over(source)
+        _take_over(copy, store)
     return aside
 
 

@@ -23,7 +23,7 @@ from matcher.features import Pairs, Question
 from matcher.index import Index
 from matcher.rank import Ranker, Scored, fold, fuse, predicted_levels
 from matcher.records import OFFER_KINDS, Kind, Visibility
-from matcher.segments import Integers, Segment, map_array
+from matcher.segments import Floats, Integers, Segment, map_array
 from matcher.store import Store
 from matcher.text import normalize
 
@@ -197,7 +197,7 @@ class BatchMatcher:
         ]
 
     def _questions(self, documents: Segment, side: Side) -> list[Question]:
-        """Documents as questions. Their words are known by hash only, and their texts where a memory needs them."""
+        """Documents as questions, with their own vectors for it where there are any."""
         titles, bodies = documents.title, documents.body
         if self.needs and side == "needs" and len(self.needs.keys):
             places = np.searchsorted(self.needs.keys, documents.keys).clip(max=len(self.needs.keys) - 1)
@@ -205,25 +205,36 @@ class BatchMatcher:
             titles = np.where(known, self.needs.titles[places], titles)
             bodies = np.where(known, self.needs.bodies[places], bodies)
         texts = self.store.texts(documents.keys.tolist()) if self.ranker.remembers else {}
-        questions = []
-        for i, key in enumerate(documents.keys.tolist()):
-            terms = slice(documents.term_offsets[i], documents.term_offsets[i + 1])
-            hashes, in_title = documents.terms[terms], documents.title_counts[terms] > 0
-            title, text = (normalize(part) for part in texts.get(key, ("", "")))
-            questions.append(
-                Question(
-                    title,
-                    text,
-                    titles[i],
-                    bodies[i],
-                    [],
-                    hashes,
-                    hashes[in_title] if in_title.any() else hashes,
-                    documents.grams[documents.gram_offsets[i] : documents.gram_offsets[i + 1]],
-                    int(documents.programmes[i]),
-                )
+        return as_questions(documents, texts, titles, bodies)
+
+
+def as_questions(
+    documents: Segment, texts: Mapping[int, tuple[str, str]], titles: Floats, bodies: Floats
+) -> list[Question]:
+    """Documents as questions. Their words are known by hash only.
+
+    :param texts: titles and abstracts by key, which only a ranker that remembers needs.
+    :param titles: float32 (n, d), the documents' vectors as questions; `bodies` likewise.
+    """
+    questions = []
+    for i, key in enumerate(documents.keys.tolist()):
+        terms = slice(documents.term_offsets[i], documents.term_offsets[i + 1])
+        hashes, in_title = documents.terms[terms], documents.title_counts[terms] > 0
+        title, text = (normalize(part) for part in texts.get(key, ("", "")))
+        questions.append(
+            Question(
+                title,
+                text,
+                titles[i],
+                bodies[i],
+                [],
+                hashes,
+                hashes[in_title] if in_title.any() else hashes,
+                documents.grams[documents.gram_offsets[i] : documents.gram_offsets[i + 1]],
+                int(documents.programmes[i]),
             )
-        return questions
+        )
+    return questions
 
 
 def _matches(key: int, entries: Sequence[Scored]) -> Matches:

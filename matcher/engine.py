@@ -16,34 +16,36 @@ from pathlib import Path
 import numpy as np
 
 from matcher import defaults
-from matcher.batch import BatchQuery, Matches, NeedVectors
+from matcher.batch import BatchQuery, Matches, NeedVectors, as_questions
 from matcher.batch_run import Job
 from matcher.batch_run import run as run_batch
-from matcher.documents import Filters, IndexDocument, IndexQuery, programme_bits
+from matcher.documents import Filters, IndexDocument, IndexQuery, programme_bits, segment_of
 from matcher.embed import Embedder, Progress, load_encoder
-from matcher.errors import Busy, NotFound
+from matcher.errors import Busy, InvalidQuery, NotFound
 from matcher.explain import Explainer, Why
-from matcher.features import ask
+from matcher.features import Question, ask
+from matcher.frequencies import Statistics
 from matcher.index import Index, Writer, open_index
+from matcher.indexing import Indexer
 from matcher.ingest import IngestReport, ingest_file
 from matcher.partners import Partner, suggest
 from matcher.programs import Tag, TaggedText, Tagger
-from matcher.queries import MatchQuery, check_limits, check_query
+from matcher.queries import DEFAULT_LIMIT, DEFAULT_MIN_LEVEL, MatchQuery, check_limits, check_query
 from matcher.rank import Ranker, Scored, fold, fuse
 from matcher.records import (
     KINDS,
     OFFER_KINDS,
     PROGRAMME_CODES,
     Kind,
-    Need,
-    Patent,
-    Visibility,
     embedded_text,
 )
+from matcher.redaction import shown
+from matcher.segments import Segment
 from matcher.settings import Settings
-from matcher.store import OWNER_SOURCE, Store, StoredRecord
+from matcher.store import OWNER_SOURCE, Store, StoredRecord, no_record
 from matcher.text import Tokenizer, normalize
 from matcher.vectors import VectorCache
+from matcher.visibility import Viewer
 
 # Candidates each engine brings, and how many are compared closely. Chosen for the
 # time they take, not yet measured for what they miss.
@@ -51,17 +53,8 @@ RECALL = 100
 COMPARED = 120
 # Matches that partners are gathered from.
 PARTNER_DEPTH = 30
-# Records read from the store, embedded and put into the index together.
-CATCH_UP_BATCH = 1000
 # Seconds a command waits for another process that writes the index.
 WRITER_WAIT = 600.0
-
-# What each kind of caller may see. The only place that decides it.
-VISIBLE_TO: Mapping[str, tuple[Visibility, ...]] = {
-    "public": ("public",),
-    "intermediary": ("public", "intermediaries"),
-    "operator": ("public", "intermediaries", "private"),
-}
 
 
 @dataclass(frozen=True)
@@ -166,12 +159,12 @@ class Matcher:
         if self.store.revision() <= self.index.revision:
             return 0
         with self._writer(self.index, wait) as writer:
-            return self._advance(writer, progress, publish=True)
+            return self._indexer().advance(writer, progress, publish=True)
 
     def reindex(self, progress: Progress | None = None) -> int:
         """Build the index anew from the store; the old one serves until the new one is complete."""
         with self._writer(self._open_index(), WRITER_WAIT, rebuild=True) as writer:
-            count = self._advance(writer, progress, publish=False)
+            count = self._indexer().advance(writer, progress, publish=False)
             writer.flush(writer.revision)
         return count
 
@@ -180,6 +173,9 @@ class Matcher:
         # The index's own lock may end at this machine; through the store, others learn of this one too.
         with self.store.exclusive(f"index {index.place}", wait), index.writer(wait, rebuild) as writer:
             yield writer
+
+    def _indexer(self) -> Indexer:
+        return Indexer(self.store, self.embedder, self.tokenizer, self.tagger)
 
     def refresh(self, progress: Progress | None = None, grace: float = 0.0) -> bool:
         """What a serving process does now and then: load what is new, index what others left undone.
@@ -202,62 +198,6 @@ class Matcher:
                     self.catch_up(progress, wait=0)
         return self.index.generation != before
 
-    def _advance(self, writer: Writer, progress: Progress | None, publish: bool) -> int:
-        total, done = self.store.count_changes(writer.revision), 0
-        while changes := self.store.changes(writer.revision, CATCH_UP_BATCH):
-
-            def report(part: int, whole: int, done: int = done, batch: int = len(changes)) -> None:
-                if progress:
-                    progress(done + batch * part // whole, total)
-
-            live = [s for s in changes if not s.withdrawn and s.record.kind != "institution"]
-            writer.delete([s.key for s in changes if s.withdrawn])
-            writer.upsert(self._documents(live, report))
-            writer.flush(changes[-1].revision, publish)
-            done += len(changes)
-        return done
-
-    def _documents(self, records: Sequence[StoredRecord], progress: Progress) -> list[IndexDocument]:
-        texts = [(normalize(s.record.title), normalize(s.record.abstract)) for s in records]
-        both = [title for title, _ in texts] + [embedded_text(*text) for text in texts]
-        vectors = self.embedder.documents(both, progress)
-        titles, bodies = vectors[: len(texts)], vectors[len(texts) :]
-        homes = self._homes(records)
-        documents, tags = [], {}
-        for i, (stored, (title, abstract)) in enumerate(zip(records, texts, strict=True)):
-            title_terms, body_terms = self.tokenizer.terms(title), self.tokenizer.terms(abstract)
-            tags[stored.key] = self._tags(stored, bodies[i], title_terms + body_terms)
-            documents.append(
-                IndexDocument(
-                    key=stored.key,
-                    kind=stored.record.kind,
-                    programmes=tuple(tags[stored.key]),
-                    province=stored.record.province or homes.get(stored.institution_id or ""),
-                    visibility=stored.record.visibility,
-                    title_vector=titles[i],
-                    body_vector=bodies[i],
-                    title=title,
-                    abstract=abstract,
-                    title_terms=title_terms,
-                    body_terms=body_terms,
-                )
-            )
-        self.store.save_tags(tags)
-        return documents
-
-    def _homes(self, records: Sequence[StoredRecord]) -> dict[str, str | None]:
-        """Owner's id to province: a patent has no place of its own, and is found by its owner's."""
-        owners = {s.institution_id for s in records if s.institution_id and not s.record.province}
-        return {id_: owner.record.province for id_, owner in self.store.by_id(sorted(owners)).items()}
-
-    def _tags(self, stored: StoredRecord, vector: np.ndarray, terms: Sequence[str]) -> dict[str, float]:
-        record = stored.record
-        if record.programmes:  # the source knows its own programme
-            return dict.fromkeys(record.programmes, 1.0)
-        ipc = record.ipc if isinstance(record, Patent) else ()
-        industry = record.industry if isinstance(record, Need) else None
-        return {tag.code: tag.score for tag in self.tagger.tag(TaggedText(vector, terms, ipc, industry))}
-
     # ------------------------------------------------------------ asking
 
     def match(self, query: MatchQuery) -> Answer:
@@ -273,20 +213,19 @@ class Matcher:
         question = replace(question, programmes=int(programme_bits([tag.code for tag in tags])))
         clock.mark("tag")
         index = self.index
-        filters = Filters(
-            visibilities=VISIBLE_TO[query.viewer],
-            kinds=query.kinds,
-            programmes=query.programmes,
-            provinces=query.provinces,
-        )
+        filters = _filters(query)
         found = index.search(IndexQuery(question.title_vector, question.body_vector, question.hashes), filters, RECALL)
-        documents = index.documents(fuse(found, COMPARED))
+        candidates = fuse(found, COMPARED)
+        documents = index.documents(candidates[candidates != query.exclude] if query.exclude else candidates)
         clock.mark("recall")
         statistics = index.statistics()
         depth = max(PARTNER_DEPTH, 2 * query.limit)
-        scored = self.ranker.score(question, documents, statistics, query.min_level, depth)
+        if query.from_offer:
+            scored = self._needs_for(question, tags, documents, statistics, query.min_level, depth)
+        else:
+            scored = self.ranker.score(question, documents, statistics, query.min_level, depth)
         clock.mark("rank")
-        stored = self._fetch([item.key for item in scored], filters)
+        stored = self._fetch([item.key for item in scored], query.viewer)
         clock.mark("fetch")
         owners = {key: one.institution_id for key, one in stored.items()}
         entries = fold([item for item in scored if item.key in stored], documents, owners)
@@ -301,9 +240,76 @@ class Matcher:
             matches,
             partners,
             index.generation,
-            index.count(filters.visibilities),
+            index.count(query.viewer.sight.visibilities),
             clock.steps,
         )
+
+    def _needs_for(
+        self,
+        offer: Question,
+        tags: Sequence[Tag],
+        documents: Segment,
+        statistics: Statistics,
+        min_level: int,
+        limit: int,
+    ) -> list[Scored]:
+        """Rank needs for an offer that was typed."""
+        title, text = (offer.title, offer.text) if offer.text else ("", offer.title)
+        asker = IndexDocument(
+            key=0,
+            kind="achievement",
+            programmes=tuple(tag.code for tag in tags),
+            province=None,
+            visibility="private",
+            title_vector=offer.title_vector,
+            body_vector=offer.body_vector,
+            title=title,
+            abstract=text,
+            title_terms=self.tokenizer.terms(title),
+            body_terms=self.tokenizer.terms(text),
+        )
+        texts = self.store.texts(documents.keys.tolist()) if self.ranker.remembers else {}
+        needs = as_questions(documents, texts, documents.title, documents.body)
+        segment = segment_of([asker], self.embedder.dimension)
+        return self.ranker.score_needs(segment, needs, documents, statistics, min_level, limit)
+
+    def match_record(
+        self,
+        id_: str,
+        viewer: Viewer,
+        kinds: Sequence[Kind] = (),
+        limit: int = DEFAULT_LIMIT,
+        min_level: int = DEFAULT_MIN_LEVEL,
+        similar: bool = False,
+    ) -> Answer:
+        """Match a stored record: offers for a need, needs for an offer.
+
+        :param kinds: to be found; those of the other side by default.
+        :param similar: find records of its own side instead.
+        :raises NotFound: if there is no such record, or none that this viewer may see.
+        :raises InvalidQuery: naming the field and the reason.
+        """
+        stored = self.record(id_, viewer)
+        record = stored.record
+        if record.kind == "institution":
+            raise InvalidQuery("id", "是机构；只有成果、专利和需求可以匹配")
+        own_side: tuple[Kind, ...] = ("need",) if record.kind == "need" else OFFER_KINDS
+        other_side: tuple[Kind, ...] = OFFER_KINDS if record.kind == "need" else ("need",)
+        allowed = own_side if similar else other_side
+        if not set(kinds) <= set(allowed):
+            raise InvalidQuery("kinds", f"此处可用的值有 {'、'.join(allowed)}")
+        query = MatchQuery(
+            text=record.abstract,
+            title=record.title,
+            kinds=tuple(kinds) or allowed,
+            limit=limit,
+            min_level=min_level,
+            asker=record.institution,
+            viewer=viewer,
+            exclude=stored.key,
+            similar=similar,
+        )
+        return self.match(query)
 
     def match_all(self, query: BatchQuery, progress: Progress | None = None) -> Iterator[Matches]:
         """Match all records of one side, in blocks; a run that was killed goes on where it was.
@@ -352,23 +358,26 @@ class Matcher:
             for text, vector in zip(texts, vectors, strict=True)
         ]
 
-    def record(self, id_: str, viewer: str = "public") -> StoredRecord:
-        """A record by id.
+    def record(self, id_: str, viewer: Viewer) -> StoredRecord:
+        """A record by id, as this viewer may read it.
 
         :raises NotFound: if there is none, or none that this viewer may see; the two look the same.
         """
         stored = self.records([id_], viewer).get(id_)
         if stored is None:
-            raise NotFound(f"没有编号为“{id_[:40]}”的记录，或该记录不对外公开。")
+            raise NotFound(no_record(id_))
         return stored
 
-    def records(self, ids: Sequence[str], viewer: str = "public") -> dict[str, StoredRecord]:
-        """Records by id; those that there are not, or that this viewer may not see, are left out."""
+    def records(self, ids: Sequence[str], viewer: Viewer) -> dict[str, StoredRecord]:
+        """Records by id, as this viewer may read them; those that he may not see are left out.
+
+        What is withdrawn is there for its owner only.
+        """
         return {
-            id_: stored
+            id_: shown(stored, viewer)
             for id_, stored in self.store.by_id(ids).items()
-            if not stored.withdrawn
-            and stored.record.visibility in VISIBLE_TO[viewer]
+            if viewer.sight.shows(stored.record.kind, stored.record.visibility, stored.owner)
+            and (not stored.withdrawn or viewer.owns(stored.owner))
             # Known by name only, perhaps from a need that this viewer may not see.
             and stored.record.source != OWNER_SOURCE
         }
@@ -396,12 +405,13 @@ class Matcher:
         if "embedder" in self.__dict__:  # not loaded for the sake of closing it
             self.embedder.close()
 
-    def _fetch(self, keys: Sequence[int], filters: Filters) -> dict[int, StoredRecord]:
+    def _fetch(self, keys: Sequence[int], viewer: Viewer) -> dict[int, StoredRecord]:
         # The store may be a moment ahead of the index: what was withdrawn or hidden since is left out.
+        sight = viewer.sight
         return {
-            key: stored
+            key: shown(stored, viewer)
             for key, stored in self.store.by_key(keys).items()
-            if not stored.withdrawn and stored.record.visibility in filters.visibilities
+            if stored.live and sight.shows(stored.record.kind, stored.record.visibility, stored.owner)
         }
 
     @staticmethod
@@ -424,6 +434,20 @@ class Matcher:
         ]
         year = datetime.datetime.now(datetime.UTC).year
         return suggest(offers, query.asker, f"{query.title}\n{query.text}", year, query.partners)
+
+
+def _filters(query: MatchQuery) -> Filters:
+    """What the question asks for, within what its viewer may see."""
+    sight = query.viewer.sight
+    kinds = tuple(kind for kind in query.kinds or KINDS if kind in sight.kinds)
+    return Filters(
+        # Nothing at all, rather than everything, where none of the kinds is the viewer's to see.
+        visibilities=sight.visibilities if kinds else (),
+        owner=sight.owner if kinds else 0,
+        kinds=kinds,
+        programmes=query.programmes,
+        provinces=query.provinces,
+    )
 
 
 class _Clock:

@@ -7,8 +7,11 @@
     ├── UnknownColumn            a column named by the caller is not in the table
     ├── FieldError               a value breaks a rule (carries the field and the reason)
     │   ├── InvalidRecord        ... in a record that comes in
-    │   └── InvalidQuery         ... in a question
+    │   ├── InvalidQuery         ... in a question
+    │   └── InvalidAccount       ... in an account or its keys
     ├── NotFound                 no such record, or none that the caller may see
+    ├── Conflict                 somebody else has changed what the caller wants to change
+    ├── Forbidden                the caller's role does not allow it
     ├── DamagedIndex             the index on disk is damaged or of another version
     ├── IndexUnavailable         the server that holds the index does not answer, or not as it should
     ├── RankerMismatch           a ranker was made for other features or another model
@@ -64,8 +67,20 @@ class InvalidQuery(FieldError):
     """A question breaks a rule."""
 
 
+class InvalidAccount(FieldError):
+    """An account or one of its keys breaks a rule."""
+
+
 class NotFound(MatcherError):
     """No such record, or none that the caller may see."""
+
+
+class Conflict(MatcherError):
+    """Somebody else has changed what the caller wants to change."""
+
+
+class Forbidden(MatcherError):
+    """The caller's role does not allow it."""
 
 
 class DamagedIndex(MatcherError):

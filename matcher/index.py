@@ -26,7 +26,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from matcher.documents import VISIBILITY_ORDER, Filters, IndexDocument, IndexQuery, Listing, segment_of
+from matcher.documents import VISIBILITY_ORDER, Filters, IndexDocument, IndexQuery, Listing, listed, segment_of
 from matcher.errors import Busy, DamagedIndex
 from matcher.faults import room_for
 from matcher.frequencies import Counts, Statistics, statistics_of
@@ -36,7 +36,7 @@ from matcher.segments import Integers, Segment
 from matcher.settings import Settings
 from matcher.snapshot import LoadedSegment, Snapshot, generation_identity, write_segment
 
-FORMAT = 2
+FORMAT = 3
 # A flush adds one segment, and rewrites the older ones up to this many times its size into it: so segments
 # stay few, and each document is rewritten a few times at most however large the index grows.
 GROWTH = 3
@@ -180,8 +180,7 @@ class LocalIndex:
     def listing(self) -> Listing:
         """See `Index`."""
         served = self._served()
-        nothing = np.empty(0, np.uint8)
-        return served.listing() if served else Listing(np.empty(0, np.int64), nothing, nothing)
+        return listed([segment_of([], self.dimension)]) if served is None else served.listing()
 
     def refresh(self) -> bool:
         """See `Index`.

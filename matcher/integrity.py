@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select, text
 
 from matcher import e5, seal, tables
@@ -14,6 +15,7 @@ from matcher.embed import default_model_folder, load_encoder
 from matcher.errors import DamagedIndex, StoreUnavailable
 from matcher.index import Index, open_index
 from matcher.records import KINDS
+from matcher.segments import Integers
 from matcher.settings import DEFAULT_MODEL, Settings
 from matcher.store import Store
 
@@ -22,6 +24,8 @@ EXAMPLES = 5
 # What SQLite lists of what it finds wrong.
 SQLITE_FINDINGS = 20
 _RESTORE = "请先停止所有 matcher 进程，再用 matcher restore 从备份恢复。"
+# Columns that must be the same in both, as a user knows them.
+_COMPARED = {"kind": "类型", "visibility": "公开范围", "owner": "所有者", "ends": "截止日期"}
 _REINDEX = "请运行 matcher reindex 从数据库重建索引。"
 
 
@@ -44,7 +48,7 @@ class Finding:
 class Report:
     """What a check found.
 
-    :param records: in the store that can be matched.
+    :param records: in the store that belong into the index.
     :param indexed: documents in the index.
     :param behind: changes in the store that the index has yet to take up; this is no fault.
     """
@@ -86,10 +90,10 @@ def check(settings: Settings, store: Store) -> Report:
         listing = None
     records = behind = 0
     try:
-        with store.reading() as connection:
+        with store.database.reading.connect() as connection:
             findings += _store_findings(connection)
             stored = _Stored.read(connection)
-            records, behind = int(stored.live.sum()), int((stored.revisions > index.revision).sum())
+            records, behind = int(stored.indexed.sum()), int((stored.revisions > index.revision).sum())
             if listing:
                 findings += _index_findings(connection, stored, listing, index.revision)
     except StoreUnavailable as error:
@@ -119,6 +123,11 @@ def _store_findings(connection: Connection) -> Iterator[Finding]:
     ids = connection.execute(orphans.where(r.c.institution_id.is_not(None), owner.c.id.is_(None))).scalars().all()
     if ids:
         yield _finding("store.owners", "有些记录的机构不在数据库中。请重新导入这些记录的来源文件。", ids)
+    a = tables.accounts
+    strangers = select(r.c.id).outerjoin(a, r.c.owner == a.c.key).where(r.c.owner != 0, a.c.key.is_(None))
+    ids = connection.execute(strangers).scalars().all()
+    if ids:
+        yield _finding("store.accounts", "有些记录所属的账号不在数据库中，没有人能修改它们。" + _RESTORE, ids)
     unknown = select(names.c.name_key).outerjoin(owner, names.c.institution_id == owner.c.id)
     keys = connection.execute(unknown.where(owner.c.id.is_(None))).scalars().all()
     if keys:
@@ -133,31 +142,39 @@ def _store_findings(connection: Connection) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class _Stored:
-    """All records: int64 (n,) keys, ascending, and revisions; whether each can be matched; kind and visibility."""
+    """All records, ascending by key, each array int64 (n,); the last four as in `Listing`.
 
-    keys: np.ndarray
-    revisions: np.ndarray
-    live: np.ndarray
-    kind: np.ndarray
-    visibility: np.ndarray
+    :param indexed: bool (n,), whether each belongs in an index.
+    """
+
+    keys: Integers
+    revisions: Integers
+    indexed: NDArray[np.bool_]
+    kind: Integers
+    visibility: Integers
+    owner: Integers
+    ends: Integers
 
     @classmethod
     def read(cls, connection: Connection) -> _Stored:
         r = tables.records.c
         kinds = {name: place for place, name in enumerate(KINDS)}
         seen_by = {name: place for place, name in enumerate(VISIBILITY_ORDER)}
-        rows = connection.execute(select(r.key, r.revision, r.withdrawn, r.kind, r.visibility).order_by(r.key)).all()
-        columns = [(k, v, not w and kind != "institution", kinds[kind], seen_by[s]) for k, v, w, kind, s in rows]
-        keys, revisions, live, kind, visibility = np.array(columns, np.int64).reshape(-1, 5).T
-        return cls(keys, revisions, live.astype(np.bool_), kind, visibility)
+        query = select(r.key, r.revision, r.withdrawn, r.kind, r.visibility, r.owner, r.ends).order_by(r.key)
+        rows = [
+            (key, revision, not withdrawn and kind != "institution", kinds[kind], seen_by[seen], owner, ends)
+            for key, revision, withdrawn, kind, seen, owner, ends in connection.execute(query)
+        ]
+        keys, revisions, indexed, *columns = np.array(rows, np.int64).reshape(-1, len(fields(cls))).T
+        return cls(keys, revisions, indexed.astype(np.bool_), *columns)
 
 
 def _index_findings(connection: Connection, stored: _Stored, listing: Listing, revision: int) -> Iterator[Finding]:
     # What changed after the index's revision may be in it as it was before, or not at all.
     settled = stored.revisions <= revision
-    wanted = settled & stored.live
+    wanted = settled & stored.indexed
     missing = np.setdiff1d(stored.keys[wanted], listing.keys)
-    surplus = np.setdiff1d(listing.keys, stored.keys[stored.live | ~settled])
+    surplus = np.setdiff1d(listing.keys, stored.keys[stored.indexed | ~settled])
     if len(missing):
         yield _finding(
             "index.missing", "有些记录不在索引中，检索不到。" + _REINDEX, _ids(connection, missing), len(missing)
@@ -166,12 +183,12 @@ def _index_findings(connection: Connection, stored: _Stored, listing: Listing, r
         message = "索引中有已撤回或不存在的记录。" + _REINDEX
         yield _finding("index.surplus", message, _ids(connection, surplus), len(surplus))
     _, ours, theirs = np.intersect1d(stored.keys[wanted], listing.keys, return_indices=True)
-    for check, column, name in (("index.visibility", "visibility", "公开范围"), ("index.kind", "kind", "类型")):
+    for column, name in _COMPARED.items():
         differs = getattr(stored, column)[wanted][ours] != getattr(listing, column)[theirs]
         if differs.any():
             keys = stored.keys[wanted][ours][differs]
             message = f"索引中有些记录的{name}与数据库不一致。{_REINDEX}"
-            yield _finding(check, message, _ids(connection, keys), len(keys))
+            yield _finding(f"index.{column}", message, _ids(connection, keys), len(keys))
 
 
 def _model_findings(settings: Settings) -> Iterator[Finding]:
@@ -185,7 +202,7 @@ def _model_findings(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _ids(connection: Connection, keys: np.ndarray) -> list[str]:
+def _ids(connection: Connection, keys: Integers) -> list[str]:
     r = tables.records.c
     shown = keys[:EXAMPLES].tolist()
     known = {row.key: row.id for row in connection.execute(select(r.key, r.id).where(r.key.in_(shown)))}

@@ -8,6 +8,7 @@ from matcher.errors import InvalidQuery
 from matcher.rank import LEVELS
 from matcher.records import KINDS, OFFER_KINDS, PROGRAMME_CODES, Kind
 from matcher.values import PROVINCES
+from matcher.visibility import PUBLIC, Viewer
 
 TEXT_LIMIT = 20_000
 TITLE_LIMIT = 500
@@ -24,7 +25,9 @@ class MatchQuery:
     """A question.
 
     :param asker: the enterprise that asks, if known: never suggested to itself.
-    :param viewer: a key of `matcher.engine.VISIBLE_TO`.
+    :param viewer: who asks, which decides what is found.
+    :param exclude: a record that is not to be found, as when it asks itself.
+    :param similar: whether records of the question's own side are wanted.
     """
 
     text: str
@@ -36,7 +39,14 @@ class MatchQuery:
     min_level: int = DEFAULT_MIN_LEVEL
     partners: int = PARTNERS
     asker: str | None = None
-    viewer: str = "public"
+    viewer: Viewer = PUBLIC
+    exclude: int | None = None
+    similar: bool = False
+
+    @property
+    def from_offer(self) -> bool:
+        """Whether an offer asks: what looks for needs alone is one."""
+        return self.kinds == ("need",) and not self.similar
 
 
 def check_query(query: MatchQuery) -> None:

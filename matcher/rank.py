@@ -205,22 +205,42 @@ class Ranker:
         :param min_level: documents of a lower level are left out.
         :param limit: at most so many.
         """
-        compared = self.compare(question, documents, statistics)
-        names, parts = list(FEATURES), compared.contributions
-        if compared.remembered is not None:
-            names, parts = [*names, REMEMBERED], np.column_stack([parts, compared.remembered])
-        levels = predicted_levels(compared.probabilities)
-        scores = compared.probabilities.mean(axis=1)
-        order = np.lexsort((documents.keys, -scores))
-        return [
-            Scored(
-                int(documents.keys[i]),
-                float(scores[i]),
-                int(levels[i]),
-                dict(zip(names, np.round(parts[i], 3).tolist(), strict=True)),
-            )
-            for i in order[levels[order] >= min_level][:limit]
-        ]
+        return _ordered(self.compare(question, documents, statistics), documents, min_level, limit)
+
+    def score_needs(
+        self,
+        offer: Segment,
+        needs: Sequence[Question],
+        documents: Segment,
+        statistics: Statistics,
+        min_level: int = 1,
+        limit: int | None = None,
+    ) -> list[Scored]:
+        """Rank needs for an offer, as `score` does offers for a need: whoever asks, the need is what is answered.
+
+        :param offer: one document.
+        :param needs: `documents` as questions, in the same order.
+        """
+        turned = Pairs(np.arange(len(needs)), np.zeros(len(needs), np.int64))
+        return _ordered(self.compare_pairs(needs, offer, turned, statistics), documents, min_level, limit)
+
+
+def _ordered(compared: Compared, documents: Segment, min_level: int, limit: int | None) -> list[Scored]:
+    names, parts = list(FEATURES), compared.contributions
+    if compared.remembered is not None:
+        names, parts = [*names, REMEMBERED], np.column_stack([parts, compared.remembered])
+    levels = predicted_levels(compared.probabilities)
+    scores = compared.probabilities.mean(axis=1)
+    order = np.lexsort((documents.keys, -scores))
+    return [
+        Scored(
+            int(documents.keys[i]),
+            float(scores[i]),
+            int(levels[i]),
+            dict(zip(names, np.round(parts[i], 3).tolist(), strict=True)),
+        )
+        for i in order[levels[order] >= min_level][:limit]
+    ]
 
 
 def _falling(logits: NDArray[np.float64]) -> NDArray[np.float64]:

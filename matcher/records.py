@@ -112,11 +112,15 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Achievement(Record):
-    """A research result (科技成果)."""
+    """A research result (科技成果).
+
+    :param status: of its transfer, as the source says it; 已签约 and the like end it.
+    """
 
     kind: Kind = "achievement"
     maturity: str | None = None
     cooperation: str | None = None
+    status: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,13 +139,18 @@ class Patent(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Need(Record):
-    """What an enterprise asks for (企业技术需求)."""
+    """What an enterprise asks for (企业技术需求).
+
+    :param deadline: by when it wants a solution, ISO text of any precision.
+    :param expires: until when it wants to be found, likewise.
+    """
 
     kind: Kind = "need"
     industry: str | None = None
     budget: str | None = None
     cooperation: str | None = None
     deadline: str | None = None
+    expires: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,10 +270,10 @@ def _date(values: Mapping[str, str], field: str, name: str) -> str | None:
     return date
 
 
-def _deadline(values: Mapping[str, str]) -> str | None:
+def _until(values: Mapping[str, str], field: str, name: str) -> str | None:
     # "长期有效" and the like are answers, not mistakes.
-    text = values.get("deadline", "").strip()
-    return None if text and not any(c.isdigit() for c in text) else _date(values, "deadline", "截止日期")
+    text = values.get(field, "").strip()
+    return None if text and not any(c.isdigit() for c in text) else _date(values, field, name)
 
 
 def _programmes(text: str) -> tuple[str, ...]:
@@ -297,7 +306,11 @@ def _publication_number(values: Mapping[str, str]) -> str | None:
 
 
 _OWN_FIELDS: Mapping[Kind, Mapping[str, Callable[[Mapping[str, str]], Any]]] = {
-    "achievement": {"maturity": _text("maturity"), "cooperation": _text("cooperation")},
+    "achievement": {
+        "maturity": _text("maturity"),
+        "cooperation": _text("cooperation"),
+        "status": _text("status"),
+    },
     "patent": {
         "publication_number": _publication_number,
         "application_number": _text("application_number"),
@@ -311,7 +324,8 @@ _OWN_FIELDS: Mapping[Kind, Mapping[str, Callable[[Mapping[str, str]], Any]]] = {
         "industry": _text("industry"),
         "budget": _text("budget"),
         "cooperation": _text("cooperation"),
-        "deadline": _deadline,
+        "deadline": lambda values: _until(values, "deadline", "截止日期"),
+        "expires": lambda values: _until(values, "expires", "有效期"),
     },
     "institution": {"type": _text("type"), "aliases": _list("aliases")},
 }

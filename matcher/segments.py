@@ -66,6 +66,8 @@ class Segment:
     :param programmes: uint8 (n,), bit i for programme i.
     :param province: int16 (n,), position in `values.PROVINCES`, -1 for none.
     :param visibility: uint8 (n,), position in `matcher.documents.VISIBILITY_ORDER`.
+    :param owner: int64 (n,), the account whose record it is, 0 for the operator's.
+    :param ends: int32 (n,), the last day on which it takes part in matches, see `matcher.life`.
     :param term_offsets: int64 (n + 1,), bounds of each document's distinct terms.
     :param terms: uint32, hashes of the terms, ascending within a document.
     :param title_counts: uint8, how often each of `terms` stands in the title.
@@ -81,6 +83,8 @@ class Segment:
     programmes: Bytes
     province: Shorts
     visibility: Bytes
+    owner: Integers
+    ends: NDArray[np.int32]
     term_offsets: Integers
     terms: Hashes
     title_counts: Bytes

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matcher import nearest, postings
-from matcher.documents import Filters, IndexQuery, Listing, passing, segment_of
+from matcher.documents import Filters, IndexQuery, Listing, listed, passing, segment_of
 from matcher.errors import DamagedIndex
 from matcher.frequencies import Counts, Statistics
 from matcher.nearest import Nearest
@@ -225,11 +225,7 @@ class Snapshot:
 
     def listing(self) -> Listing:
         """See `matcher.index.Index`."""
-        keys, rows = self.by_key
-        empty = np.empty(0, np.uint8)
-        kind = np.concatenate([empty, *(segment.arrays.kind for segment in self.segments)])
-        visibility = np.concatenate([empty, *(segment.arrays.visibility for segment in self.segments)])
-        return Listing(keys, kind[rows], visibility[rows])
+        return listed([segment_of([], self.dimension), *(one.arrays for one in self.segments)], self.by_key[1])
 
     def take(self, rows: Integers) -> Segment:
         """The documents at these rows, in this order."""

@@ -8,18 +8,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from matcher import tables
+from matcher import audit, tables
 from matcher.database import Database
-from matcher.errors import DiskFull, NotFound, SettingError
+from matcher.errors import Conflict, DiskFull, NotFound, SettingError
 from matcher.faults import is_full, system_error
+from matcher.life import last_day, today
 from matcher.records import RECORD_TYPES, Institution, Kind, Record, Visibility, institution_id
-from matcher.transfer import copy_tables
 from matcher.values import name_key
 
 Outcome = Literal["added", "updated", "unchanged"]
@@ -27,7 +26,7 @@ T = TypeVar("T")
 
 # Identifiers in one IN (...) clause; SQLite before 3.32 stops at 999.
 ID_BATCH = 500
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 # The source of institutions that are known only as the owner of an offer or the asker of a need.
 OWNER_SOURCE = "owner"
 
@@ -35,6 +34,8 @@ _RECORD_COLUMNS = (
     *("kind", "source", "source_id", "title", "abstract", "institution", "province", "city", "county"),
     *("date", "keywords", "url", "visibility"),
 )
+# Of a changed record the audit trail names these, and not what the database makes of them.
+_AUDITED_COLUMNS = (*_RECORD_COLUMNS, "co_institutions", "declared_programmes", "details", "owner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class StoredRecord:
 
     :param key: the number under which the index knows it.
     :param institution_id: of the owner, aliases resolved at the time of writing.
+    :param owner: the account that handed it in; 0 for the operator.
+    :param ends: the last day on which it takes part in matches, see `matcher.life`.
     :param revision: rises with every change of any record.
     """
 
@@ -50,21 +53,31 @@ class StoredRecord:
     id: str
     record: Record
     institution_id: str | None
+    owner: int
+    ends: int
     revision: int
     withdrawn: bool
     tags: Mapping[str, float]
 
+    @property
+    def live(self) -> bool:
+        """Whether it takes part in matches today."""
+        return not self.withdrawn and self.ends >= today()
+
 
 class Store:
-    """Opens, migrates and queries one database; safe for several threads and processes."""
+    """Opens, migrates and queries one database; safe for several threads and processes.
+
+    :ivar database: for what keeps its own tables beside the records.
+    """
 
     def __init__(self, url: str) -> None:
         """:raises SettingError: if the address cannot be used; StoreUnavailable: if the database cannot."""
         try:
             with ExitStack() as on_failure:
-                self._database = Database(url)
-                on_failure.callback(self._database.close)
-                self._engine = self._database.reading
+                self.database = Database(url)
+                on_failure.callback(self.database.close)
+                self._engine = self.database.reading
                 self._migrate()
                 on_failure.pop_all()
         except (SQLAlchemyError, OSError) as error:
@@ -74,26 +87,7 @@ class Store:
 
     def close(self) -> None:
         """Give the connections back."""
-        self._database.close()
-
-    @property
-    def file(self) -> Path | None:
-        """Where an SQLite database is; None for one in memory or on a server."""
-        return Path(self._database.file) if self._database.file else None
-
-    @property
-    def dialect(self) -> str:
-        """``sqlite`` or ``postgresql``."""
-        return self._engine.dialect.name
-
-    def reading(self) -> AbstractContextManager[Connection]:
-        """A transaction that sees one moment, for what looks at whole tables: checks and back-ups."""
-        return self._engine.connect()
-
-    def take_over(self, source: Connection) -> None:
-        """Put all rows of another database in place of these, in one transaction."""
-        with self._write() as connection:
-            copy_tables(source, connection)
+        self.database.close()
 
     def exclusive(self, name: str, wait: float) -> AbstractContextManager[None]:
         """A lock that all processes share which use this PostgreSQL database; see `Database.exclusive`.
@@ -101,15 +95,26 @@ class Store:
         :param wait: seconds to wait for another process.
         :raises Busy: on entering, if the other process does not finish in time.
         """
-        return self._database.exclusive(name, wait)
+        return self.database.exclusive(name, wait)
 
-    def upsert(self, items: Sequence[tuple[Record, str | None]]) -> list[Outcome]:
+    def upsert(
+        self,
+        items: Sequence[tuple[Record, str | None]],
+        owner: int = 0,
+        actor: int | None = None,
+        seen: Mapping[str, int] | None = None,
+    ) -> list[Outcome]:
         """Write records with their contacts in one transaction; unchanged ones cost a look-up.
 
         Owners that are not known yet become institutions of their own. A record given twice counts
-        by its last version.
+        by its last version. A record stays with the account that brought it.
 
+        :param owner: the account that brings the records; 0 for the operator, who may write anybody's.
+        :param actor: for the audit trail; the owner by default.
+        :param seen: id to the revision that the caller has last seen, for records that must not have changed since.
         :returns: what became of each item, in order.
+        :raises NotFound: if one of the records is another account's.
+        :raises Conflict: if one of them has another revision than `seen` says.
         """
         wanted = {record.id: (record, contact) for record, contact in items}
         owners = _owners(record for record, _ in wanted.values())
@@ -126,6 +131,12 @@ class Store:
             changed: list[dict[str, Any]] = []
             for id_, (record, contact) in (stubs | wanted).items():
                 row = _row(record, contact, resolved)
+                own = known[id_].owner if id_ in known else (owner if id_ in wanted else 0)
+                if owner and own != owner and id_ in wanted:
+                    raise NotFound(no_record(id_))
+                if seen and id_ in seen and id_ in known:
+                    require_revision(known[id_].revision, seen[id_])
+                row["owner"] = own
                 if id_ not in known:
                     outcomes[id_] = "added"
                     fresh.append(row)
@@ -136,26 +147,34 @@ class Store:
                     outcomes[id_] = "added" if known[id_].source == OWNER_SOURCE else "updated"
                     changed.append(row)
             if fresh or changed:
+                entries = self._audited(connection, fresh, changed, owner if actor is None else actor)
                 self._save(connection, fresh, changed)
+                audit.write(connection, entries)
                 self._save_contacts(connection, {i: c for i, (_, c) in wanted.items() if outcomes[i] != "unchanged"})
                 self._save_names(connection, [r for r, _ in (stubs | wanted).values() if isinstance(r, Institution)])
-        seen: set[str] = set()
+        told: set[str] = set()
         result: list[Outcome] = []
         for record, _ in items:
-            result.append("unchanged" if record.id in seen else outcomes[record.id])
-            seen.add(record.id)
+            result.append("unchanged" if record.id in told else outcomes[record.id])
+            told.add(record.id)
         return result
 
-    def withdraw(self, id_: str) -> None:
+    def withdraw(self, id_: str, actor: int = audit.OPERATOR_ACCOUNT, revision: int | None = None) -> None:
         """Take a record out of all matches; its history stays.
 
-        :raises NotFound: if there is no such record.
+        :param actor: for the audit trail.
+        :param revision: the record's, as the caller has last seen it; None if that does not matter.
+        :raises NotFound: if there is no such record, or it is withdrawn already.
+        :raises Conflict: if the record has another revision.
         """
         with self._write() as connection:
-            change = update(tables.records).where(tables.records.c.id == id_, tables.records.c.withdrawn == 0)
-            change = change.values(withdrawn=1, revision=self._next_revision(connection))
-            if not _can_be_stored(id_) or not connection.execute(change).rowcount:
-                raise NotFound(f"没有编号为“{id_}”的记录。")
+            known = self._known(connection, [id_]).get(id_) if _can_be_stored(id_) else None
+            if known is None or known.withdrawn:
+                raise NotFound(no_record(id_))
+            require_revision(known.revision, revision)
+            change = update(tables.records).where(tables.records.c.id == id_)
+            connection.execute(change.values(withdrawn=1, revision=self._next_revision(connection)))
+            audit.write(connection, [audit.Entry(actor, "withdraw", id_, {})])
 
     def save_tags(self, tags: Mapping[int, Mapping[str, float]]) -> None:
         """Replace the tags of records, given by key."""
@@ -191,7 +210,7 @@ class Store:
     def keys(self, kinds: Sequence[Kind], visibilities: Sequence[Visibility]) -> list[int]:
         """The index's numbers of all records of these sorts that are not withdrawn, ascending."""
         r = tables.records.c
-        query = select(r.key).where(r.kind.in_(kinds), r.visibility.in_(visibilities), r.withdrawn == 0)
+        query = select(r.key).where(r.kind.in_(kinds), r.visibility.in_(visibilities), *live())
         with self._engine.connect() as connection:
             return list(connection.execute(query.order_by(r.key)).scalars())
 
@@ -201,9 +220,7 @@ class Store:
         found: dict[int, str | None] = {}
         with self._engine.connect() as connection:
             for part in _batches(keys):
-                query = select(r.key, r.institution_id).where(
-                    r.key.in_(part), r.withdrawn == 0, r.visibility.in_(visibilities)
-                )
+                query = select(r.key, r.institution_id).where(r.key.in_(part), r.visibility.in_(visibilities), *live())
                 found.update((key, owner) for key, owner in connection.execute(query))
         return found
 
@@ -275,7 +292,7 @@ class Store:
         config = Config()
         config.set_main_option("script_location", "matcher:migrations")
         try:
-            with self._database.migrating() as connection:
+            with self.database.migrating() as connection:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
         except CommandError as error:
@@ -291,7 +308,7 @@ class Store:
             return None
 
     def _write(self) -> AbstractContextManager[Connection]:
-        return self._database.writing()
+        return self.database.writing()
 
     @staticmethod
     def _next_revision(connection: Connection) -> int:
@@ -305,7 +322,8 @@ class Store:
         known: dict[str, Any] = {}
         r = tables.records.c
         for part in _batches(ids):
-            rows = connection.execute(select(r.id, r.content_hash, r.withdrawn, r.source).where(r.id.in_(part)))
+            query = select(r.id, r.content_hash, r.withdrawn, r.source, r.owner, r.revision)
+            rows = connection.execute(query.where(r.id.in_(part)))
             known |= {row.id: row for row in rows}
         return known
 
@@ -334,6 +352,24 @@ class Store:
             # All at once: over a network each statement of its own would be a round trip.
             change = update(tables.records).where(tables.records.c.id == bindparam("changed_id"))
             connection.execute(change, [row | {"changed_id": row["id"]} for row in changed])
+
+    @staticmethod
+    def _audited(
+        connection: Connection, fresh: Sequence[Mapping[str, Any]], changed: Sequence[Mapping[str, Any]], actor: int
+    ) -> list[audit.Entry]:
+        """What the audit trail says of a write that is about to happen."""
+        entries = [audit.Entry(actor, "add", row["id"], {"source": row["source"]}) for row in fresh]
+        before: dict[str, Any] = {}
+        for part in _batches([row["id"] for row in changed]):
+            query = select(tables.records).where(tables.records.c.id.in_(part))
+            before |= {old.id: old._mapping for old in connection.execute(query)}
+        for row in changed:
+            old = before[row["id"]]
+            names = [name for name in _AUDITED_COLUMNS if row.get(name) != old[name]]
+            # The contact is none of the columns, and may be all that changed.
+            details = {"fields": names or ["contact"], "restored": bool(old["withdrawn"])}
+            entries.append(audit.Entry(actor, "update", row["id"], details))
+        return entries
 
     @staticmethod
     def _save_contacts(connection: Connection, wanted: Mapping[str, str | None]) -> None:
@@ -384,6 +420,25 @@ class Store:
         return [_read(row, tags.get(row.key, {})) for row in rows]
 
 
+def live() -> tuple[Any, ...]:
+    """The conditions that a record takes part in matches today."""
+    return tables.records.c.withdrawn == 0, tables.records.c.ends >= today()
+
+
+def no_record(id_: str) -> str:
+    """The one sentence for a record that there is not, and for one that the caller may not know of."""
+    return f"没有编号为“{id_[:40]}”的记录，或该记录不对您公开。"
+
+
+def require_revision(current: int, seen: int | None) -> None:
+    """Refuse to change what somebody else has changed since.
+
+    :raises Conflict: if the record has moved on.
+    """
+    if seen is not None and current != seen:
+        raise Conflict("该记录刚被修改过，您看到的不是最新内容。请重新读取后再改。")
+
+
 def _can_be_stored(id_: str) -> bool:
     """Databases fail, instead of finding nothing, when asked for NUL or half a surrogate pair."""
     return id_.isprintable()
@@ -418,6 +473,7 @@ def _row(record: Record, contact: str | None, resolved: Mapping[str, str]) -> di
         "co_institutions": list(record.co_institutions),
         "declared_programmes": list(record.programmes),
         "keywords": list(record.keywords),
+        "ends": last_day(record),
         "details": record.details(),
         "content_hash": hashlib.sha256(f"{record.content_hash}{contact or ''}".encode()).hexdigest(),
     }
@@ -444,4 +500,14 @@ def _read(row: Row[Any], tags: Mapping[str, float]) -> StoredRecord:
         visibility=visibility,
         **details,
     )
-    return StoredRecord(row.key, row.id, record, row.institution_id, row.revision, bool(row.withdrawn), tags)
+    return StoredRecord(
+        row.key,
+        row.id,
+        record,
+        row.institution_id,
+        row.owner,
+        row.ends,
+        row.revision,
+        bool(row.withdrawn),
+        tags,
+    )

@@ -14,7 +14,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
+
+from matcher.life import NEVER
 
 metadata = MetaData(
     naming_convention={
@@ -44,11 +47,16 @@ records = Table(
     Column("province", String(32)),
     Column("city", String(64)),
     Column("county", String(64)),
+    Column("region_code", String(6)),
     Column("date", String(10)),
     Column("keywords", JSON, nullable=False),
     Column("declared_programmes", JSON, nullable=False),
     Column("url", Text),
     Column("visibility", String(16), nullable=False),
+    # The account that handed it in; 0 is the operator.
+    Column("owner", Key, nullable=False, server_default="0"),
+    # The last day on which it takes part in matches, see `matcher.life`.
+    Column("ends", Integer, nullable=False, server_default=str(NEVER)),
     Column("details", JSON, nullable=False),
     Column("content_hash", String(64), nullable=False),
     Column("revision", BigInteger, nullable=False),
@@ -58,6 +66,7 @@ records = Table(
     Index(None, "revision"),
     Index(None, "kind"),
     Index(None, "institution_id"),
+    Index(None, "owner"),
 )
 
 # Apart from the texts: a contact is never embedded, indexed, logged or shown with a match.
@@ -91,4 +100,90 @@ counters = Table(
     metadata,
     Column("name", String(32), primary_key=True),
     Column("value", BigInteger, nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("key", Key, primary_key=True, autoincrement=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("closed_at", String(32)),
+)
+
+# Of a key only its hash is kept: who reads the database cannot call the API with what he finds.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account", Key, ForeignKey("accounts.key", ondelete="CASCADE"), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("created_at", String(32), nullable=False),
+    Column("expires_at", String(32)),
+    Column("revoked_at", String(32)),
+    Index(None, "account"),
+)
+
+# Who changed what and when; account 0 is the operator at the command line. `details` names fields, not texts.
+audit = Table(
+    "audit",
+    metadata,
+    Column("key", Key, primary_key=True, autoincrement=True),
+    Column("at", String(32), nullable=False),
+    Column("account", Key, nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("details", JSON, nullable=False),
+    Index(None, "subject"),
+    Index(None, "account"),
+)
+
+judgements = Table(
+    "judgements",
+    metadata,
+    Column("key", Key, primary_key=True, autoincrement=True),
+    Column("need_id", String(32), nullable=False),
+    Column("offer_id", String(32), nullable=False),
+    Column("account", Key, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("at", String(32), nullable=False),
+    UniqueConstraint("need_id", "offer_id", "account"),
+    Index(None, "account"),
+)
+
+# Files handed in over the API, and how far each has been read.
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("key", Key, primary_key=True, autoincrement=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("account", Key, ForeignKey("accounts.key", ondelete="CASCADE"), nullable=False),
+    Column("file_name", String(200), nullable=False),
+    Column("kind", String(16)),
+    Column("visibility", String(16), nullable=False),
+    Column("mapping", JSON, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("message", Text),
+    Column("report", JSON),
+    Column("rejects", Text),
+    Column("created_at", String(32), nullable=False),
+    Column("finished_at", String(32)),
+    Index(None, "account"),
+    Index(None, "status"),
+)
+
+# Answers to writes that carried an Idempotency-Key, so that a repeated request gets the first one's answer.
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("account", Key, primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("request", String(64), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", String(32), nullable=False),
 )

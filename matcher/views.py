@@ -18,20 +18,18 @@ from matcher.programs import Programme, Tag
 from matcher.rank import LEVEL_NAMES
 from matcher.records import KIND_NAMES, PROGRAMME_NAMES, RECORD_TYPES, Institution, Kind, Record
 from matcher.store import StoredRecord
+from matcher.visibility import PUBLIC
 
 NOTHING_FOUND = "没有找到与该需求相关的成果或专利。可以补充材料、工艺、指标等技术细节后再试。"
 NOTHING_THERE = "库中还没有可供匹配的记录。请先用 matcher ingest 导入成果和专利。"
 
 
-def answer_json(answer: Answer, matcher: Matcher, viewer: str = "public") -> dict[str, Any]:
-    """The answer to one question.
-
-    :param viewer: who reads it, a key of `matcher.engine.VISIBLE_TO`.
-    """
+def answer_json(answer: Answer, matcher: Matcher) -> dict[str, Any]:
+    """The answer to one question."""
     return {
         "query": {"programmes": [tag_json(tag) for tag in answer.programmes], "terms": list(answer.terms)},
         "matches": [_match(match) for match in answer.matches],
-        "partners": partners_json(answer.partners, matcher, viewer),
+        "partners": partners_json(answer.partners, matcher),
         "message": _message(answer),
         "index": {"generation": answer.generation, "records": answer.records},
         "took_ms": round(sum(answer.steps.values()), 1),
@@ -45,6 +43,7 @@ def record_json(stored: StoredRecord) -> dict[str, Any]:
         "id": stored.id,
         "kind": record.kind,
         "kind_name": KIND_NAMES[record.kind],
+        "state": state(stored),
         "title": record.title,
         "abstract": record.abstract,
         "institution": _owner(stored),
@@ -56,6 +55,13 @@ def record_json(stored: StoredRecord) -> dict[str, Any]:
         "url": record.url,
         **{name: _plain(getattr(record, name)) for name in _own_fields(record.kind)},
     }
+
+
+def state(stored: StoredRecord) -> str:
+    """Where a record is in its life: active, ended (past its last day) or withdrawn."""
+    if stored.withdrawn:
+        return "withdrawn"
+    return "active" if stored.live else "ended"
 
 
 def tag_json(tag: Tag) -> dict[str, Any]:
@@ -80,12 +86,10 @@ def programme_json(programme: Programme) -> dict[str, Any]:
     }
 
 
-def partners_json(partners: Sequence[Partner], matcher: Matcher, viewer: str = "public") -> list[dict[str, Any]]:
-    """Institutions to talk to, each with its evidence.
-
-    :param viewer: who reads it, a key of `matcher.engine.VISIBLE_TO`.
-    """
-    known = matcher.records([partner.id for partner in partners], viewer)
+def partners_json(partners: Sequence[Partner], matcher: Matcher) -> list[dict[str, Any]]:
+    """Institutions to talk to, each with its evidence."""
+    # Institutions are public, even to those who may look for nothing but offers.
+    known = matcher.records([partner.id for partner in partners], PUBLIC)
     return [_partner(partner, known[partner.id].record if partner.id in known else None) for partner in partners]
 
 

@@ -55,6 +55,7 @@ def test_an_achievement_has_all_that_its_row_says() -> None:
             "programmes": "agriculture;food",
             "maturity": "中试",
             "cooperation": "技术转让",
+            "status": "洽谈中",
             "url": "https://example.org/1",
             "contact": "张三 0827-0000000",
         },
@@ -76,9 +77,10 @@ def test_an_achievement_has_all_that_its_row_says() -> None:
         url="https://example.org/1",
         maturity="中试",
         cooperation="技术转让",
+        status="洽谈中",
     )
     assert contact == "张三 0827-0000000"
-    assert record.details() == {"maturity": "中试", "cooperation": "技术转让"}
+    assert record.details() == {"maturity": "中试", "cooperation": "技术转让", "status": "洽谈中"}
 
 
 def test_a_contact_is_no_part_of_a_record() -> None:

@@ -11,7 +11,7 @@ from api.deps import ReadyMatcher, RunningService
 from api.metrics import CONTENT_TYPE
 from api.openapi import problems
 from api.schemas.answered import Alive, Ready
-from matcher.engine import VISIBLE_TO
+from matcher.visibility import ANONYMOUS
 
 router = APIRouter(tags=["运行"])
 
@@ -39,7 +39,10 @@ async def healthz() -> dict[str, Any]:
 async def readyz(matcher: ReadyMatcher) -> dict[str, Any]:
     """Say whether questions can be answered."""
     index = matcher.index
-    return {"status": "ready", "index": {"generation": index.generation, "records": index.count(VISIBLE_TO["public"])}}
+    return {
+        "status": "ready",
+        "index": {"generation": index.generation, "records": index.count(ANONYMOUS.sight.visibilities)},
+    }
 
 
 @router.get(

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends
 
-from api.deps import ReadyMatcher, RunningService, Viewer, require_json
+from api.deps import CallingViewer, ReadyMatcher, RunningService, require_json
 from api.openapi import problems
 from api.schemas.answered import MatchAnswer
 from api.schemas.asked import MatchIn
@@ -24,13 +24,15 @@ router = APIRouter(prefix="/v1", tags=["匹配"])
     responses=problems(400, 413, 415, 422, 500, 503),
     dependencies=[Depends(require_json)],
 )
-async def match(asked: MatchIn, service: RunningService, matcher: ReadyMatcher, viewer: Viewer) -> dict[str, Any]:
+async def match(
+    asked: MatchIn, service: RunningService, matcher: ReadyMatcher, viewer: CallingViewer
+) -> dict[str, Any]:
     """Answer one question."""
     query = asked.query(viewer, limit=asked.limit, min_level=asked.min_level)
 
     def work() -> dict[str, Any]:
         answer = matcher.match(query)
         service.metrics.steps(answer.steps)
-        return answer_json(answer, matcher, viewer)
+        return answer_json(answer, matcher)
 
     return await service.compute(work)

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends
 
-from api.deps import ReadyMatcher, RunningService, Viewer, require_json
+from api.deps import CallingViewer, ReadyMatcher, RunningService, require_json
 from api.openapi import problems
 from api.schemas.answered import PartnersAnswer
 from api.schemas.asked import PartnersIn
@@ -24,7 +24,9 @@ router = APIRouter(prefix="/v1", tags=["匹配"])
     responses=problems(400, 413, 415, 422, 500, 503),
     dependencies=[Depends(require_json)],
 )
-async def partners(asked: PartnersIn, service: RunningService, matcher: ReadyMatcher, viewer: Viewer) -> dict[str, Any]:
+async def partners(
+    asked: PartnersIn, service: RunningService, matcher: ReadyMatcher, viewer: CallingViewer
+) -> dict[str, Any]:
     """Name partners for one question."""
     # Matches themselves are not shown: explaining one is enough.
     query = asked.query(viewer, limit=1, partners=asked.limit)
@@ -32,6 +34,6 @@ async def partners(asked: PartnersIn, service: RunningService, matcher: ReadyMat
     def work() -> dict[str, Any]:
         answer = matcher.match(query)
         service.metrics.steps(answer.steps)
-        return {"partners": partners_json(answer.partners, matcher, viewer)}
+        return {"partners": partners_json(answer.partners, matcher)}
 
     return await service.compute(work)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
-from api.deps import StoreMatcher, Viewer
+from api.deps import CallingViewer, StoreMatcher
 from api.openapi import problems
 from api.schemas.answered import RecordAnswer
 from matcher.views import record_json, record_programmes_json
@@ -25,7 +25,7 @@ router = APIRouter(prefix="/v1", tags=["记录"])
 def record(
     id_: Annotated[str, Path(alias="id", description="记录编号，如 ach-4kq2m7x3vbn5e")],
     matcher: StoreMatcher,
-    viewer: Viewer,
+    viewer: CallingViewer,
 ) -> dict[str, Any]:
     """Show one record."""
     stored = matcher.record(id_, viewer)

@@ -26,6 +26,9 @@ class RecordBase(BaseModel):
     id: str = Field(description="记录编号")
     kind: Kind = Field(description="记录类型")
     kind_name: str = Field(description="记录类型的中文名称")
+    state: Literal["active", "ended", "withdrawn"] = Field(
+        description="状态：active 参与匹配，ended 已过截止日期、已失效或已签约，withdrawn 已撤回"
+    )
     title: str = Field(description="标题；机构为其名称")
     abstract: str = Field(description="正文；原始数据没有时为空")
     institution: InstitutionRef | None = Field(description="成果、专利的持有单位，或提出需求的企业")
@@ -45,6 +48,7 @@ class AchievementOut(RecordBase):
     kind: Literal["achievement"] = Field(description="记录类型")
     maturity: str | None = Field(description="成熟度")
     cooperation: str | None = Field(description="合作方式")
+    status: str | None = Field(description="转化状态，如“已签约”")
 
 
 class PatentOut(RecordBase):
@@ -72,6 +76,7 @@ class NeedOut(RecordBase):
     budget: str | None = Field(description="拟投入资金")
     cooperation: str | None = Field(description="合作方式")
     deadline: str | None = Field(description="截止日期")
+    expires: str | None = Field(description="发布有效期")
 
 
 class InstitutionOut(RecordBase):

@@ -23,6 +23,7 @@ from matcher.queries import (
 from matcher.rank import LEVELS
 from matcher.records import KINDS, OFFER_KINDS, PROGRAMME_CODES, Kind
 from matcher.values import PROVINCES
+from matcher.visibility import Viewer
 
 TAG_ITEMS = 256
 ID_LIMIT = 200
@@ -90,7 +91,7 @@ class QuestionIn(BaseModel):
         None, max_length=ENTERPRISE_LIMIT, description="提出需求的企业名称，可不填；填写后不会向企业推荐它自己"
     )
 
-    def query(self, viewer: str, **more: int) -> MatchQuery:
+    def query(self, viewer: Viewer, **more: Any) -> MatchQuery:
         """The question as the engine takes it."""
         filters = self.filters or FiltersIn(kinds=None, programmes=None, provinces=None)
         return MatchQuery(

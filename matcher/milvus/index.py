@@ -43,15 +43,16 @@ from matcher.milvus.server import BOUNDED, STRONG, Server
 from matcher.milvus.writer import MilvusWriter
 from matcher.segments import Hashes, Integers, Segment
 
-FORMAT = 1
+FORMAT = 2
 # The most rows that Milvus returns to one search.
 MAX_LIMIT = 16_384
 # Questions sent as one request: the server shares its work among them.
 BATCH = 64
 # Documents fetched by one request: some 2 MB, 60 MB if all are of the greatest length.
 FETCH = 128
-# Rows looked at by one request when all are listed.
+# Rows looked at by one request when all are listed, and what of them.
 LISTED = 10_000
+LISTED_FIELDS = ("key", "kind", "visibility", "owner", "ends")
 # Words of one question that are searched for, rarest first, as in the local index; and as many of those
 # that no public document has, which may still stand in hidden ones.
 QUERY_TERMS = 32
@@ -186,13 +187,11 @@ class MilvusIndex:
         if snapshot:
             for start in range(0, snapshot.state.rows, LISTED):
                 where = f"row >= {start} and row < {start + LISTED} and {alive(snapshot.state.generation)}"
-                rows += self.server.query(snapshot.state.collection, where, ["key", "kind", "visibility"])
+                rows += self.server.query(snapshot.state.collection, where, LISTED_FIELDS)
         rows.sort(key=lambda row: int(row["key"]))
-        return Listing(
-            np.array([row["key"] for row in rows], np.int64),
-            np.array([row["kind"] for row in rows], np.uint8),
-            np.array([row["visibility"] for row in rows], np.uint8),
-        )
+        kinds = (np.int64, np.uint8, np.uint8, np.int64, np.int32)
+        columns = zip(LISTED_FIELDS, kinds, strict=True)
+        return Listing(*(np.array([row[name] for row in rows], kind) for name, kind in columns))
 
     def statistics(self) -> Statistics:
         """See `Index`."""

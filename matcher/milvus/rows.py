@@ -53,6 +53,8 @@ FIELDS: tuple[Mapping[str, Any], ...] = (
     {"field_name": "programmes", "datatype": "INT8"},
     {"field_name": "province", "datatype": "INT16"},
     {"field_name": "visibility", "datatype": "INT8"},
+    {"field_name": "owner", "datatype": "INT64"},
+    {"field_name": "ends", "datatype": "INT32"},
     # Words come as `_word` writes them, between blanks: there is nothing left to analyse, on any server.
     {
         "field_name": "text",
@@ -74,10 +76,12 @@ INDEXES: Mapping[str, Mapping[str, Any]] = {
     "title": VECTOR_INDEX,
     "body": VECTOR_INDEX,
     "words": WORD_INDEX,
-    **dict.fromkeys(("key", "born", "died", "kind", "programmes", "province", "visibility"), _SCALAR_INDEX),
+    **dict.fromkeys(
+        ("key", "born", "died", "kind", "programmes", "province", "visibility", "owner", "ends"), _SCALAR_INDEX
+    ),
 }
 # What makes up a segment, and what a row must be written back with: all but the server's own `words`.
-SEGMENT_FIELDS = ("key", "kind", "programmes", "province", "visibility", "title", "body", "arrays")
+SEGMENT_FIELDS = ("key", "kind", "programmes", "province", "visibility", "owner", "ends", "title", "body", "arrays")
 ROW_FIELDS = ("row", "born", "died", "text", *SEGMENT_FIELDS)
 
 
@@ -112,6 +116,8 @@ def rows_of(
                 "programmes": int(segment.programmes[i]),
                 "province": int(segment.province[i]),
                 "visibility": int(segment.visibility[i]),
+                "owner": int(segment.owner[i]),
+                "ends": int(segment.ends[i]),
                 "title": segment.title[i],
                 "body": segment.body[i],
                 "text": text_of(title_terms, body_terms),
@@ -152,6 +158,8 @@ def segment_from(rows: Sequence[Mapping[str, Any]], dimension: int) -> Segment:
         programmes=column("programmes", np.uint8),
         province=column("province", np.int16),
         visibility=column("visibility", np.uint8),
+        owner=column("owner", np.int64),
+        ends=column("ends", np.int32),
         term_offsets=offsets(terms),
         terms=joined(terms, np.uint32),
         title_counts=joined(titles, np.uint8),
@@ -216,9 +224,12 @@ def text_of(title_terms: Sequence[str], body_terms: Sequence[str]) -> str:
 def condition(generation: int, filters: Filters) -> str | None:
     """The filters as Milvus reads them, for the documents of one generation; None where nothing can meet them."""
     provinces = [PROVINCE_ORDER.index(name) for name in filters.provinces if name in PROVINCE_ORDER]
-    if not filters.visibilities or (filters.provinces and not provinces):
+    if not (filters.visibilities or filters.owner) or (filters.provinces and not provinces):
         return None
-    parts = [alive(generation), _within("visibility", [VISIBILITY_ORDER.index(v) for v in filters.visibilities])]
+    seen = _within("visibility", [VISIBILITY_ORDER.index(v) for v in filters.visibilities])
+    if filters.owner:
+        seen = f"({seen} or owner == {filters.owner})"
+    parts = [alive(generation), seen, f"ends >= {filters.today}"]
     if filters.kinds:
         parts.append(_within("kind", [KINDS.index(kind) for kind in filters.kinds]))
     if filters.programmes:

@@ -53,7 +53,7 @@ def test_hidden_withdrawn_and_missing_records_look_the_same(client: TestClient, 
             assert problem == {
                 "type": "urn:matcher:problem:not-found",
                 "title": "没有找到",
-                "detail": "没有编号为“ID”的记录，或该记录不对外公开。",
+                "detail": "没有编号为“ID”的记录，或该记录不对您公开。",
                 "instance": "/v1/records/ID",
             }
     finally:

@@ -11,6 +11,7 @@ from matcher.engine import Matcher
 from matcher.queries import MatchQuery
 from matcher.records import KINDS, PROGRAMME_CODES, Kind
 from matcher.views import answer_json
+from matcher.visibility import OPERATOR
 from tests.api.support import HIDDEN_NEEDS, HIDDEN_OFFER, HIDDEN_OWNERS, HIDDEN_TITLES
 
 FILTERS: list[dict[str, Any]] = [
@@ -68,6 +69,6 @@ def test_the_engine_does_know_the_hidden_records(matcher: Matcher, kinds: tuple[
     """Or else the tests above would prove nothing."""
     hidden = [(row["abstract"], row["title"]) for row in HIDDEN_NEEDS]
     for text, title in hidden if kinds == ("need",) else [(HIDDEN_OFFER.abstract, HIDDEN_OFFER.title)]:
-        query = MatchQuery(text=text, kinds=kinds, min_level=1, viewer="operator")
-        shown = answer_json(matcher.match(query), matcher, "operator")["matches"]
+        query = MatchQuery(text=text, kinds=kinds, min_level=1, viewer=OPERATOR)
+        shown = answer_json(matcher.match(query), matcher)["matches"]
         assert shown[0]["record"]["title"] == title

@@ -19,6 +19,7 @@ from matcher.records import KINDS
 from matcher.segments import Segment
 from matcher.settings import load_settings
 from matcher.store import StoredRecord
+from matcher.visibility import OPERATOR
 from tests.e2e.running import environment
 from tests.e2e.test_service import FIRST, SECOND, invented, write
 
@@ -26,16 +27,16 @@ ROWS = 90
 QUESTIONS = (
     MatchQuery(text="香菇脆片含油率太高，需要新的油炸工艺"),
     MatchQuery(text="油井套管腐蚀，需要在线监测壁厚", min_level=1, limit=30),
-    MatchQuery(text="焊接与镀膜设备", title="焊接装置", min_level=1, limit=50, viewer="operator"),
+    MatchQuery(text="焊接与镀膜设备", title="焊接装置", min_level=1, limit=50, viewer=OPERATOR),
 )
 # `matcher ingest`, in steps small enough that each is gone through several times. It dies of SIGKILL just
 # before or after one of them: argv says which, and at which time of coming there.
 COMMAND = """
 import os, signal, sys
 
-from matcher import cli, embed, engine, index, ingest, nearest, segments, snapshot, store
+from matcher import cli, embed, engine, index, indexing, ingest, nearest, segments, snapshot, store
 
-ingest.BATCH, engine.CATCH_UP_BATCH, embed.COMMIT_EVERY = 30, 40, 16
+ingest.BATCH, indexing.BATCH, embed.COMMIT_EVERY = 30, 40, 16
 nearest.QUANTISED_FROM, nearest.LIST_SIZE, nearest.COMPARED_ONE_BY_ONE = 60, 10, 0
 
 path, moment, times = sys.argv[1], sys.argv[2], int(sys.argv[3])

@@ -48,7 +48,7 @@ def fill(store: Store, count: int = 30) -> None:
 
 def contents(url: str) -> dict[str, list[Any]]:
     """All rows of all tables."""
-    with closing(Store(url)) as store, store.reading() as connection:
+    with closing(Store(url)) as store, store.database.reading.connect() as connection:
         return {
             table.name: sorted(map(repr, connection.execute(select(table)).all()))
             for table in tables.metadata.sorted_tables

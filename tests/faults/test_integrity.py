@@ -77,8 +77,8 @@ def test_what_the_index_has_yet_to_take_up_is_no_fault(matcher: Matcher) -> None
 
 def execute(matcher: Matcher, *statements: str) -> None:
     """Behind the program's back."""
-    assert matcher.store.file
-    with closing(sqlite3.connect(matcher.store.file)) as connection, connection:
+    assert matcher.store.database.file
+    with closing(sqlite3.connect(matcher.store.database.file)) as connection, connection:
         for statement in statements:
             connection.execute(statement)
 
@@ -87,6 +87,9 @@ STORE_DAMAGES: dict[str, tuple[str, str]] = {
     "a contact of nobody": ("INSERT INTO contacts VALUES (999, 'x')", "store.references"),
     "tags of nobody": ("INSERT INTO tags VALUES (999, 'food', 0.5)", "store.references"),
     "an owner that is gone": ("DELETE FROM records WHERE kind = 'institution'", "store.owners"),
+    "a record of a stranger": ("UPDATE records SET owner = 77 WHERE source_id = '7'", "store.accounts"),
+    "another's record": ("UPDATE records SET owner = 77 WHERE source_id = '7'", "index.owner"),
+    "a later deadline": ("UPDATE records SET ends = 20991231 WHERE source_id = '7'", "index.ends"),
     "a name of nobody": ("INSERT INTO institution_names VALUES ('某所', 'org-x')", "store.names"),
     "a revision given twice": ("UPDATE records SET revision = 1 WHERE revision = 2", "store.revisions"),
     "a counter set back": ("UPDATE counters SET value = 3", "store.revisions"),
@@ -119,7 +122,7 @@ def test_what_was_changed_behind_the_program_s_back_is_found(matcher: Matcher, d
 @pytest.mark.parametrize("wrong", ["missing", "surplus", "hidden", "shown"])
 def test_an_index_that_is_not_the_store_s_is_found(matcher: Matcher, wrong: str) -> None:
     stored = {one.record.source_id: one for one in matcher.store.records()}
-    offer, need = matcher._documents([stored["7"], stored["n"]], lambda *_: None)
+    offer, need = matcher._indexer()._documents([stored["7"], stored["n"]], lambda *_: None)
     revision = matcher.index.revision
     if wrong == "missing":
         write(matcher.index, deleted=[offer.key], revision=revision)

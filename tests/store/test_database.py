@@ -80,7 +80,7 @@ def test_an_address_that_cannot_be_used_is_refused_by_the_setting_s_name(tmp_pat
 
 
 def test_a_database_of_a_newer_program_is_left_alone(store: Store, address: str) -> None:
-    with store._database.writing() as connection:
+    with store.database.writing() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(SettingError, match="9999"):
         Store(address)
@@ -123,7 +123,7 @@ def test_the_store_survives_the_loss_of_its_connections(postgresql: Server, stor
 def test_a_writer_that_hangs_is_named_to_those_who_wait(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "WRITE_WAIT", 0.3)
     hanging, waiting = Store(address), Store(address)
-    with hanging._database.writing(), pytest.raises(Busy, match="占用数据库"):
+    with hanging.database.writing(), pytest.raises(Busy, match="占用数据库"):
         put(waiting, achievement(1))
     assert put(waiting, achievement(1)) == ["added"]
     hanging.close()

@@ -225,8 +225,8 @@ def test_a_connection_lost_within_a_transaction_is_told_and_leaves_nothing_of_it
 
 @only_postgresql
 def test_a_server_that_only_reads_is_told_as_such(store: Store) -> None:
-    with store._database.writing() as connection:
+    with store.database.writing() as connection:
         connection.execute(text("SELECT 1"))
-    with pytest.raises(StoreUnavailable, match="只能读不能写"), store._database.writing() as connection:
+    with pytest.raises(StoreUnavailable, match="只能读不能写"), store.database.writing() as connection:
         connection.execute(text("SET TRANSACTION READ ONLY"))
         connection.execute(text("DELETE FROM records"))
