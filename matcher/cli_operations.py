@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from matcher.console import JsonFlag, opened, print_json, say
-from matcher.errors import MatcherError, StoreUnavailable
+from matcher.errors import MatcherError
 
 # Bytes in the unit that sizes are told in.
 MEGABYTE = 1e6
@@ -75,18 +74,11 @@ def restore(
 
 def check(as_json: JsonFlag = False) -> None:
     """检查数据库、索引和模型是否完好、是否一致；有问题时退出码为 1。"""
-    from matcher.integrity import Finding, Report
     from matcher.integrity import check as look
     from matcher.settings import load_settings
-    from matcher.store import Store
 
     began = time.perf_counter()
-    settings = load_settings()
-    try:
-        with closing(Store(settings.store_url)) as store:
-            report = look(settings, store)
-    except StoreUnavailable as error:
-        report = Report((Finding("store.pages", str(error)),), 0, 0, 0)
+    report = look(load_settings())
     seconds = time.perf_counter() - began
     if as_json:
         print_json(report.as_json() | {"seconds": round(seconds, 3)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -73,7 +74,7 @@ class Report:
         }
 
 
-def check(settings: Settings, store: Store) -> Report:
+def check(settings: Settings) -> Report:
     """Look at everything; changes nothing, and others may write meanwhile.
 
     :raises IndexUnavailable: if the index is on a server that does not answer.
@@ -90,7 +91,7 @@ def check(settings: Settings, store: Store) -> Report:
         listing = None
     records = behind = 0
     try:
-        with store.database.reading.connect() as connection:
+        with closing(Store(settings.store_url)) as store, store.database.reading.connect() as connection:
             findings += _store_findings(connection)
             stored = _Stored.read(connection)
             records, behind = int(stored.indexed.sum()), int((stored.revisions > index.revision).sum())

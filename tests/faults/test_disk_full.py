@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matcher import adapter, e5, embed, engine, index, ingest, nearest, postings, segments
+from matcher import adapter, e5, embed, index, indexing, ingest, nearest, postings, segments
 from matcher.backup import back_up, restore
 from matcher.batch import Matches
 from matcher.documents import VISIBILITY_ORDER, Filters, IndexQuery
@@ -50,7 +50,7 @@ def small_steps() -> Iterator[None]:
     """So that everything is written several times."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ingest, "BATCH", 15)
-        patch.setattr(engine, "CATCH_UP_BATCH", 30)
+        patch.setattr(indexing, "CATCH_UP_BATCH", 30)
         patch.setattr(embed, "COMMIT_EVERY", 16)
         for name, value in (("QUANTISED_FROM", 20), ("LIST_SIZE", 5), ("COMPARED_ONE_BY_ONE", 0)):
             patch.setattr(nearest, name, value)

@@ -17,7 +17,6 @@ from matcher.engine import Matcher
 from matcher.integrity import Report, check
 from matcher.records import Achievement, Need
 from matcher.settings import Settings
-from matcher.store import Store
 from matcher.vectors import VectorCache
 from tests.fakes import FakeEncoder
 from tests.faults.test_disk_full import Untagged
@@ -50,8 +49,7 @@ def matcher(tmp_path: Path) -> Iterator[Matcher]:
 
 
 def look(matcher: Matcher) -> Report:
-    with closing(Store(matcher.settings.store_url)) as store:
-        return check(matcher.settings, store)
+    return check(matcher.settings)
 
 
 def found(matcher: Matcher) -> set[str]:
@@ -61,8 +59,7 @@ def found(matcher: Matcher) -> set[str]:
 def test_nothing_is_found_where_nothing_is_wrong(matcher: Matcher, tmp_path: Path) -> None:
     assert look(matcher) == Report((), records=20, indexed=20, behind=0)
     empty = Settings(home=tmp_path / "empty")
-    with closing(Store(empty.store_url)) as store:
-        assert check(empty, store) == Report((), 0, 0, 0)
+    assert check(empty) == Report((), 0, 0, 0)
 
 
 def test_what_the_index_has_yet_to_take_up_is_no_fault(matcher: Matcher) -> None:
