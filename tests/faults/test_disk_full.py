@@ -50,7 +50,7 @@ def small_steps() -> Iterator[None]:
     """So that everything is written several times."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ingest, "BATCH", 15)
-        patch.setattr(indexing, "CATCH_UP_BATCH", 30)
+        patch.setattr(indexing, "BATCH", 30)
         patch.setattr(embed, "COMMIT_EVERY", 16)
         for name, value in (("QUANTISED_FROM", 20), ("LIST_SIZE", 5), ("COMPARED_ONE_BY_ONE", 0)):
             patch.setattr(nearest, name, value)
@@ -128,8 +128,9 @@ STEPS: dict[str, tuple[Any, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("time", [1, 2])
+@pytest.mark.parametrize(
+    ("step", "time"), [*((step, 1) for step in STEPS), ("a batch of records", 2), ("an array", 20), ("the pointer", 2)]
+)
 def test_a_disk_that_fills_up_at_a_step_costs_nothing_that_was_acknowledged(
     disk: Disk, table: Path, undisturbed: Any, monkeypatch: pytest.MonkeyPatch, step: str, time: int
 ) -> None:
@@ -163,7 +164,7 @@ def test_a_disk_that_fills_up_at_a_step_costs_nothing_that_was_acknowledged(
     assert seen(home) == undisturbed
 
 
-@pytest.mark.parametrize("left", [0, 20_000, 60_000, 250_000, 700_000])
+@pytest.mark.parametrize("left", [0, 60_000, 400_000])
 def test_whatever_room_is_left_the_end_is_the_same(disk: Disk, table: Path, undisturbed: Any, left: int) -> None:
     disk.fill(left)
     with pytest.raises(DiskFull, match="磁盘已满"):
