@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from api import docs, errors
 from api.limits import BodyLimit, RequestEnvelope, log_access_somewhere
 from api.openapi import DESCRIPTION, TAGS, TITLE, DescribedApi
-from api.routes import health, match, partners, programmes, records, tag
+from api.routes import accounts, health, judgements, match, partners, programmes, records, tag, uploads
 from api.service import Service
 from matcher.engine import Matcher
 from matcher.settings import Settings, load_settings
@@ -53,7 +53,7 @@ def create_app(settings: Settings | None = None, matcher: Matcher | None = None)
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(RequestEnvelope, observe=service.metrics.request)
-    for subject in (match, partners, tag, programmes, records, health):
+    for subject in (match, partners, tag, programmes, records, uploads, judgements, accounts, health):
         app.include_router(subject.router)
     return app
 

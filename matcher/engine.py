@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from matcher import defaults
+from matcher.accounts import Accounts
 from matcher.batch import BatchQuery, Matches, NeedVectors, as_questions
 from matcher.batch_run import Job
 from matcher.batch_run import run as run_batch
@@ -28,22 +29,27 @@ from matcher.frequencies import Statistics
 from matcher.index import Index, Writer, open_index
 from matcher.indexing import Indexer
 from matcher.ingest import IngestReport, ingest_file
+from matcher.judged import JudgementBook
+from matcher.listing import Listing, Wanted
 from matcher.partners import Partner, suggest
 from matcher.programs import Tag, TaggedText, Tagger
-from matcher.queries import DEFAULT_LIMIT, DEFAULT_MIN_LEVEL, MatchQuery, check_limits, check_query
+from matcher.queries import DEFAULT_LIMIT, DEFAULT_MIN_LEVEL, PARTNERS, MatchQuery, check_limits, check_query
 from matcher.rank import Ranker, Scored, fold, fuse
 from matcher.records import (
     KINDS,
     OFFER_KINDS,
     PROGRAMME_CODES,
     Kind,
+    Record,
     embedded_text,
 )
 from matcher.redaction import shown
+from matcher.replies import Replies
 from matcher.segments import Segment
 from matcher.settings import Settings
 from matcher.store import OWNER_SOURCE, Store, StoredRecord, no_record
 from matcher.text import Tokenizer, normalize
+from matcher.uploads import Uploads
 from matcher.vectors import VectorCache
 from matcher.visibility import Viewer
 
@@ -93,6 +99,11 @@ class Matcher:
         """:raises SettingError: if the store cannot be opened."""
         self.settings = settings
         self.store = Store(settings.store_url)
+        self.accounts = Accounts(self.store.database)
+        self.replies = Replies(self.store.database)
+        self.judgements = JudgementBook(self.store.database)
+        self.listing = Listing(self.store)
+        self.uploads = Uploads(self.store, self.accounts, settings.home / "uploads")
         self._loading = threading.RLock()
         self._behind_since: float | None = None
 
@@ -149,6 +160,17 @@ class Matcher:
         :raises UnknownColumn: if an override names a column that is not there.
         """
         return ingest_file(self.store, path, self.settings.home / "rejects", kind, overrides, source)
+
+    def write(self, record: Record, contact: str | None, viewer: Viewer, seen: int | None = None) -> None:
+        """Write one record of an account's own, or an institution for an administrator.
+
+        :param seen: the revision that the account has last seen; None if that does not matter.
+        :raises NotFound: if the record is not the account's to change.
+        :raises Conflict: if it has another revision.
+        """
+        owner = 0 if record.kind == "institution" else viewer.account
+        revisions = {record.id: seen} if seen is not None else None
+        self.store.upsert([(record, contact)], owner, viewer.account, revisions)
 
     def catch_up(self, progress: Progress | None = None, wait: float = WRITER_WAIT) -> int:
         """Put into the index what the store has and the index lacks.
@@ -281,11 +303,13 @@ class Matcher:
         limit: int = DEFAULT_LIMIT,
         min_level: int = DEFAULT_MIN_LEVEL,
         similar: bool = False,
+        partners: int = PARTNERS,
     ) -> Answer:
         """Match a stored record: offers for a need, needs for an offer.
 
         :param kinds: to be found; those of the other side by default.
         :param similar: find records of its own side instead.
+        :param partners: how many institutions are named.
         :raises NotFound: if there is no such record, or none that this viewer may see.
         :raises InvalidQuery: naming the field and the reason.
         """
@@ -308,6 +332,7 @@ class Matcher:
             viewer=viewer,
             exclude=stored.key,
             similar=similar,
+            partners=partners,
         )
         return self.match(query)
 
@@ -381,6 +406,14 @@ class Matcher:
             # Known by name only, perhaps from a need that this viewer may not see.
             and stored.record.source != OWNER_SOURCE
         }
+
+    def listed(self, viewer: Viewer, wanted: Wanted, limit: int, before: int | None = None) -> list[StoredRecord]:
+        """A page of records as this viewer may read them, latest first; see `Listing.page`."""
+        return [shown(stored, viewer) for stored in self.listing.page(viewer, wanted, limit, before)]
+
+    def exported(self, viewer: Viewer, wanted: Wanted) -> Iterator[StoredRecord]:
+        """All records as this viewer may read them, in the order they came."""
+        return (shown(stored, viewer) for stored in self.listing.every(viewer, wanted))
 
     def statistics(self) -> dict[str, object]:
         """Counts for people and programs."""

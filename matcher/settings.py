@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="API 监听地址")
     port: int = Field(8000, ge=1, le=65535, description="API 监听端口")
     workers: int = Field(1, ge=1, le=64, description="API 进程数；每个进程各自载入模型，各用 MATCHER_THREADS 个线程")
+    anonymous: bool = Field(True, description="是否允许不带密钥的匹配请求（只能匹配公开的成果和专利）")
+    rate_limit: int = Field(6000, ge=1, description="每个密钥每分钟最多多少次请求")
+    rate_limit_anonymous: int = Field(600, ge=1, description="不带密钥时，每个地址每分钟最多多少次请求")
     max_body_bytes: int = Field(1_000_000, ge=1_000, description="API 请求体上限（字节）")
     refresh_seconds: float = Field(1.0, gt=0, le=60, description="API 检查新数据的间隔（秒）")
 

@@ -6,8 +6,10 @@ from typing import Any
 
 from fastapi import APIRouter, Depends
 
-from api.deps import CallingViewer, ReadyMatcher, RunningService, require_json
+from api.access import Asking
+from api.deps import ReadyMatcher, RunningService, require_json
 from api.openapi import problems
+from api.problems import Refused
 from api.schemas.answered import MatchAnswer
 from api.schemas.asked import MatchIn
 from matcher.views import answer_json
@@ -21,14 +23,15 @@ router = APIRouter(prefix="/v1", tags=["匹配"])
     description="返回按关联度排列的成果和专利，附理由、所属专项和建议联系的机构。没有合适的记录时 `matches` 为空。",
     response_description="匹配结果",
     response_model=MatchAnswer,
-    responses=problems(400, 413, 415, 422, 500, 503),
+    responses=problems(400, 401, 413, 415, 422, 429, 500, 503),
     dependencies=[Depends(require_json)],
 )
-async def match(
-    asked: MatchIn, service: RunningService, matcher: ReadyMatcher, viewer: CallingViewer
-) -> dict[str, Any]:
+async def match(asked: MatchIn, service: RunningService, matcher: ReadyMatcher, caller: Asking) -> dict[str, Any]:
     """Answer one question."""
-    query = asked.query(viewer, limit=asked.limit, min_level=asked.min_level)
+    kinds = asked.filters.kinds if asked.filters else None
+    if caller.account is None and not set(kinds or ()) <= set(caller.viewer.sight.kinds):
+        raise Refused(401, "不带密钥只能匹配公开的成果和专利；查找需求须在请求头中加上 Authorization: Bearer 密钥。")
+    query = asked.query(caller.viewer, limit=asked.limit, min_level=asked.min_level)
 
     def work() -> dict[str, Any]:
         answer = matcher.match(query)
