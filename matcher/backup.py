@@ -7,6 +7,7 @@ Index and model are made again from it; the vectors come along so that nothing h
 from __future__ import annotations
 
 import datetime
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -29,7 +30,9 @@ from matcher.settings import Settings
 from matcher.store import Store
 from matcher.transfer import check_file, copy_file, copy_tables, row_counts
 
-STORE, VECTORS = "matcher.db", "vectors.db"
+STORE, VECTORS, UPLOADS = "matcher.db", "vectors.db", "uploads"
+# What is taken out of an archive stays where it belongs.
+_UPLOADED = re.compile(rf"{UPLOADS}/[0-9a-z-]+/(?!\.)[^/\\]+")
 # Tables that a new database has rows in.
 _NEVER_EMPTY = ("counters",)
 # What is made from the store, and would not fit another.
@@ -79,7 +82,7 @@ def back_up(store: Store, settings: Settings, target: Path, vectors: bool = True
     without: dict[str, str] = {}
     with room_for("备份", path.parent, "现有数据不受影响，没有写完的备份已删除。"), _workshop(path.parent) as work:
         files = {STORE: work / STORE}
-        _copy_store(store, files[STORE])
+        files |= _copy_with_uploads(store, files[STORE], settings.home / UPLOADS, work)
         if vectors and (settings.home / VECTORS).exists():
             try:
                 copy_file(settings.home / VECTORS, work / VECTORS)
@@ -115,9 +118,12 @@ def restore(path: Path, settings: Settings, force: bool = False) -> Restored:
     settings.home.mkdir(parents=True, exist_ok=True)
     with room_for("恢复的数据", settings.home, "原有数据不受影响。"), _workshop(settings.home) as work:
         for name in manifest["files"]:
-            if name in (STORE, VECTORS):
-                archive.extract(path, manifest, name, work / name)
+            if name not in (STORE, VECTORS) and not _UPLOADED.fullmatch(name):
+                raise BackupError(f"备份 {path} 中有不认识的文件“{name[:60]}”。请换用另一个备份文件。")
+            (work / name).parent.mkdir(parents=True, exist_ok=True)
+            archive.extract(path, manifest, name, work / name)
         _check_and_migrate(work / STORE, manifest, path)
+        _add_uploads(work / UPLOADS, settings.home / UPLOADS)
         url = make_url(settings.store_url)
         if url.get_backend_name() == "sqlite" and url.database:
             aside = _replace_file(work / STORE, Path(url.database), settings, force)
@@ -126,6 +132,38 @@ def restore(path: Path, settings: Settings, force: bool = False) -> Restored:
         if VECTORS in manifest["files"]:
             _add_vectors(work / VECTORS, settings.home / VECTORS)
     return Restored(manifest, aside)
+
+
+def _copy_with_uploads(store: Store, copy: Path, uploads: Path, work: Path) -> dict[str, Path]:
+    """Copy the store, and the files handed in that it has not read yet.
+
+    :returns: name in the archive to path.
+    """
+    while True:
+        copy.unlink(missing_ok=True)
+        _keep_uploads(uploads, work / UPLOADS)
+        _copy_store(store, copy)
+        _keep_uploads(uploads, work / UPLOADS)
+        with closing(sqlite3.connect(copy)) as connection:
+            query = "SELECT id, file_name, rejects FROM uploads WHERE status IN ('waiting', 'running')"
+            names = [f"{UPLOADS}/{id_}/{name}" for id_, name, _ in connection.execute(query)]
+            query = "SELECT id, rejects FROM uploads WHERE rejects IS NOT NULL"
+            rejects = [f"{UPLOADS}/{id_}/{name}" for id_, name in connection.execute(query)]
+        # One that came and was read while the store was copied is missing: the next copy knows that it was read.
+        # On several machines with one database, each has files of its own.
+        lost = [name for name in names if not (work / name).exists() and (uploads.parent / name).parent.exists()]
+        if not lost:
+            return {name: work / name for name in (*names, *rejects) if (work / name).exists()}
+
+
+def _keep_uploads(source: Path, target: Path) -> None:
+    """Keep hold of the files as they are: they are written once, and removed when they have been read."""
+    for path in source.glob("*/*") if source.exists() else ():
+        kept = target / path.parent.name / path.name
+        if path.name != "lock" and not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                _link(path, kept)
 
 
 def _copy_store(store: Store, target: Path) -> None:
@@ -261,6 +299,15 @@ def _clear_derived(settings: Settings, aside: Path | None) -> None:
                 folder.rename(aside / name)
             else:
                 shutil.rmtree(folder)
+
+
+def _add_uploads(new: Path, folder: Path) -> None:
+    # Before the store: a file that no row names does no harm.
+    for path in new.glob("*/*") if new.exists() else ():
+        target = folder / path.parent.name / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists():
+            path.replace(target)
 
 
 def _add_vectors(new: Path, file: Path) -> None:

@@ -365,8 +365,10 @@ def serve() -> None:
     import uvicorn
 
     from matcher.settings import load_settings
+    from matcher.store import Store
 
     settings = load_settings()
+    Store(settings.store_url).close()  # what is wrong with it is told here in a sentence, and not by each worker
     say(f"服务地址：http://{settings.host}:{settings.port} （接口文档：/docs，按 Ctrl-C 停止）")
     uvicorn.run(
         "api.app:create_app",

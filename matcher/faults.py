@@ -15,6 +15,8 @@ from pathlib import Path
 
 from matcher.errors import Busy, DiskFull, MatcherError, StoreUnavailable
 
+# What somebody else mends: the same work succeeds when it is tried again.
+PASSING = (Busy, DiskFull, StoreUnavailable)
 # Of the system: no room, a quota used up, a file larger than it may be.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # How libraries in C++ and Rust (FAISS, safetensors) say the same; numpy says only that it wrote too little.
