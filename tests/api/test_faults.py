@@ -30,6 +30,7 @@ OFFER = Achievement(
     title="鲜银耳热泵烘干工艺",
     abstract="以闭路热泵代替燃煤烘房，耳基不发黄，能耗低。",
 )
+SOMEBODY = {"Authorization": "Bearer mk_0123456789abcdef"}
 OTHER = Achievement(source="甲", source_id="2", title="银耳烘干余热回收装置", abstract="回收烘房排湿的余热预热新风。")
 
 
@@ -109,7 +110,7 @@ def test_a_damaged_database_is_unavailable_until_it_is_mended(own: Settings, tmp
             file.with_name(file.name + ending).unlink(missing_ok=True)
         damaged.replace(file)
         assert_unavailable(ask(client), "数据库暂不可用")
-        assert_unavailable(client.get("/v1/records/ach-4kq2m7x3vbn5e"), "数据库暂不可用")
+        assert_unavailable(client.get("/v1/records/ach-x", headers=SOMEBODY), "数据库暂不可用")
         assert client.get("/healthz").status_code == 200
         assert client.get("/metrics").status_code == 200
         whole.replace(file)
