@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matcher import cli_person
+from matcher import cli_operations, cli_person
 from matcher.cli_accounts import app as accounts
 from matcher.console import JsonFlag, catch_up, opened, print_json, say
 from matcher.errors import MatcherError, UnknownColumn, UnreadableFile
+from matcher.faults import system_error
 
 if TYPE_CHECKING:
     from matcher.judgements import Judgements
@@ -45,6 +46,8 @@ MinLevel = Annotated[int, typer.Option("--min-level", help="最低关联度：4 
 
 
 app.add_typer(accounts, name="account")
+cli_operations.register(app)
+cli_person.register(app)
 
 
 def main() -> None:
@@ -56,6 +59,9 @@ def main() -> None:
         sys.exit(2)
     except MatcherError as error:
         say(f"错误：{error}")
+        sys.exit(1)
+    except OSError as error:
+        say(f"错误：{system_error(error)}")
         sys.exit(1)
     except KeyboardInterrupt:
         say("已中断。已经确认写入的记录不会丢失，下次运行会接着处理。")
@@ -99,9 +105,11 @@ def ingest(
             if not as_json:
                 for line in report_lines(report):
                     say(line)
-        catch_up(matcher)
-        if as_json and reports:
-            print_json(reports[0] if len(files) == 1 else reports)
+        try:
+            catch_up(matcher)
+        finally:  # what is stored is stored, whatever becomes of the index
+            if as_json and reports:
+                print_json(reports[0] if len(files) == 1 else reports)
     if failed:
         raise typer.Exit(2)
 
@@ -364,8 +372,10 @@ def serve() -> None:
     import uvicorn
 
     from matcher.settings import load_settings
+    from matcher.store import Store
 
     settings = load_settings()
+    Store(settings.store_url).close()  # what is wrong with it is told here in a sentence, and not by each worker
     say(f"服务地址：http://{settings.host}:{settings.port} （接口文档：/docs，按 Ctrl-C 停止）")
     uvicorn.run(
         "api.app:create_app",
@@ -422,9 +432,6 @@ def _preview(
         print_json(previews[0] if len(files) == 1 else previews)
     if failed:
         raise typer.Exit(2)
-
-
-cli_person.register(app)
 
 
 def _query(

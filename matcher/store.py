@@ -15,7 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from matcher import audit, tables
 from matcher.database import Database
-from matcher.errors import Conflict, NotFound, SettingError
+from matcher.errors import Conflict, DiskFull, NotFound, SettingError
+from matcher.faults import is_full, system_error
 from matcher.life import last_day, today
 from matcher.names import company_forms, institution_names
 from matcher.records import RECORD_TYPES, Institution, Kind, Record, Visibility, institution_id
@@ -88,7 +89,7 @@ class Store:
     """
 
     def __init__(self, url: str) -> None:
-        """:raises SettingError: if the address cannot be used."""
+        """:raises SettingError: if the address cannot be used; StoreUnavailable: if the database cannot."""
         try:
             with ExitStack() as on_failure:
                 self.database = Database(url)
@@ -97,6 +98,8 @@ class Store:
                 self._migrate()
                 on_failure.pop_all()
         except (SQLAlchemyError, OSError) as error:
+            if isinstance(error, OSError) and is_full(error):
+                raise DiskFull(system_error(error)) from error
             raise SettingError(f"数据库地址 MATCHER_DATABASE_URL 不可用：{error}。请改正后重试。") from error
 
     def close(self) -> None:
@@ -306,7 +309,7 @@ class Store:
         return result
 
     def _migrate(self) -> None:
-        if self._version() == SCHEMA_VERSION:
+        if self.version() == SCHEMA_VERSION:
             return
         from alembic import command
         from alembic.config import Config
@@ -321,7 +324,8 @@ class Store:
         except CommandError as error:
             raise SettingError(f"数据库是由另一版本的程序建立的（{error}）。请升级程序后重试。") from error
 
-    def _version(self) -> str | None:
+    def version(self) -> str | None:
+        """The tables' version; None where there are none."""
         try:
             with self._engine.connect() as connection:
                 version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
