@@ -14,6 +14,7 @@ import typer
 
 from matcher import cli_operations
 from matcher.cli_accounts import app as accounts
+from matcher.cli_duplicates import duplicates
 from matcher.console import JsonFlag, catch_up, opened, print_json, say
 from matcher.errors import MatcherError, UnknownColumn, UnreadableFile
 from matcher.faults import system_error
@@ -239,6 +240,9 @@ def reindex() -> None:
         matcher.reindex(progress)
         matcher.index.refresh()
         say(f"索引已重建，共 {matcher.index.count()} 条记录。")
+
+
+app.command()(duplicates)
 
 
 @app.command()
