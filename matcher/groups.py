@@ -36,9 +36,9 @@ class Member:
 def covers(leader: Member, member: Member) -> bool:
     """Whether everybody who may see the member may see the leader, and for as long.
 
-    Within one account a lapsed patent may stand for its copies; another account's record never outlives mine.
+    Only a patent that has lapsed stands for its copies that do not say so, within one account.
     """
-    if leader.owner != member.owner and leader.ends < member.ends:
+    if leader.ends < member.ends and not (leader.kind == "patent" and leader.owner == member.owner):
         return False
     if leader.visibility == "public":
         return True

@@ -26,6 +26,7 @@ VIEWERS = (
     *(ANONYMOUS, OPERATOR, Viewer("intermediary", 9), Viewer("admin", 8)),
     *(Viewer("enterprise", owner) for owner in (1, 2)),
 )
+EXAMPLES = 15
 PLACES = st.integers(0, len(OWNERS) - 1)
 PAIRS = st.tuples(PLACES, PLACES).filter(lambda pair: pair[0] != pair[1])
 STEPS = st.one_of(
@@ -128,7 +129,7 @@ class World:
 
 
 @given(st.lists(STEPS, max_size=14))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_any_sequence_keeps_every_record_in_one_group_and_in_sight(
     databases: Databases, steps: list[tuple[Any, ...]]
 ) -> None:

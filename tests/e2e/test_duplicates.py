@@ -1,0 +1,77 @@
+"""Duplicates as a person at the command line meets them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.running import matcher
+
+BODY = (
+    "核桃壳经破碎、磷酸浸渍、两段炭化与水洗烘干制得活性炭，比表面积1400 m²/g，用于果酒脱色，"
+    "脱色率提高两成，可再生五次以上，收率38%，已建成年产300吨的生产线。"
+)
+EDITED = (
+    "以核桃壳为原料，经破碎、磷酸浸渍、两段炭化与水洗烘干制得活性炭，用于果酒脱色，"
+    "脱色率提高20%，收率百分之三十八，已建成年产300吨的生产线。欢迎洽谈。"
+)
+
+
+@pytest.fixture
+def home(model_home: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "home"
+    folder.mkdir()
+    (folder / "model").symlink_to(model_home / "model")
+    files = {
+        "甲": f"CN199900002A,一种核桃壳活性炭的制备方法,{BODY},巴蜀炭材料研究所",
+        "乙": f"CN 199900002 B,核桃壳活性炭的制备方法,{EDITED},巴蜀炭材料研究所",
+        "丙": f",一种核桃壳活性炭的制备方法,{EDITED},",
+    }
+    for source, row in files.items():
+        path = tmp_path / f"{source}.csv"
+        path.write_text(f"公开号,标题,摘要,申请人\n{row}\n", encoding="utf-8")
+        assert matcher(folder, "ingest", path).returncode == 0
+    return folder
+
+
+def test_the_grant_is_merged_as_it_comes_in_and_an_edited_copy_when_somebody_says_so(home: Path) -> None:
+    (exact,) = json.loads(matcher(home, "duplicates", "--state", "merged", "--json").stdout)
+    assert (exact["basis"], exact["automatic"]) == ("publication", True)
+    found = matcher(home, "duplicates", "--run")
+    assert "待确认的新增 1 对" in found.stderr
+    assert "标题相同" in found.stdout
+    (proposed,) = json.loads(matcher(home, "duplicates", "--json").stdout)
+    number = str(proposed["number"])
+
+    def titles() -> list[str]:
+        answer = json.loads(matcher(home, "match", "核桃壳制活性炭，用于果酒脱色", "--min-level", "1", "--json").stdout)
+        return [one["id"] for match in answer["matches"] for one in (match["record"], *match["variants"])]
+
+    assert len(titles()) == 2
+    merged = matcher(home, "duplicates", "--merge", number)
+    assert merged.returncode == 0
+    assert "已合并" in merged.stdout
+    assert len(titles()) == 1
+    again = matcher(home, "duplicates", "--reject", number)
+    assert again.returncode == 1
+    assert f"--undo {number}" in again.stderr
+    assert matcher(home, "duplicates", "--undo", number).returncode == 0
+    assert len(titles()) == 2
+    assert "没有待确认的疑似重复" in matcher(home, "duplicates", "--run").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--merge", "99"), "没有编号为 99 的疑似重复"),
+        (("--state", "open"), "不是状态"),
+        (("--merge", "1", "--undo", "1"), "每次只能用一个"),
+        (("--all",), "--run"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(model_home: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    done = matcher(model_home, "duplicates", *arguments)
+    assert done.returncode in (1, 2)
+    assert sentence in done.stderr.replace("\n", "")
