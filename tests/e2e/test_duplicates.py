@@ -26,52 +26,34 @@ def home(model_home: Path, tmp_path: Path) -> Path:
     (folder / "model").symlink_to(model_home / "model")
     files = {
         "甲": f"CN199900002A,一种核桃壳活性炭的制备方法,{BODY},巴蜀炭材料研究所",
-        "乙": f"CN 199900002 B,核桃壳活性炭的制备方法,{EDITED},巴蜀炭材料研究所",
+        "乙": f"CN 199900002 B,核桃壳活性炭的制备方法,{BODY[:-1]}，已获奖。,巴蜀炭材料研究所",
         "丙": f",一种核桃壳活性炭的制备方法,{EDITED},",
     }
     for source, row in files.items():
-        path = tmp_path / f"{source}.csv"
-        path.write_text(f"公开号,标题,摘要,申请人\n{row}\n", encoding="utf-8")
-        assert matcher(folder, "ingest", path).returncode == 0
+        (tmp_path / f"{source}.csv").write_text(f"公开号,标题,摘要,申请人\n{row}\n", encoding="utf-8")
+    done = matcher(folder, "ingest", *(tmp_path / f"{source}.csv" for source in files))
+    # A file that comes in is compared at once.
+    assert "与已有记录重复：自动合并 0 对，待确认 1 对" in done.stderr
     return folder
 
 
 def test_the_grant_is_merged_as_it_comes_in_and_an_edited_copy_when_somebody_says_so(home: Path) -> None:
     (exact,) = json.loads(matcher(home, "duplicates", "--state", "merged", "--json").stdout)
     assert (exact["basis"], exact["automatic"]) == ("publication", True)
-    found = matcher(home, "duplicates", "--run")
-    assert "待确认的新增 1 对" in found.stderr
-    assert "标题相同" in found.stdout
     (proposed,) = json.loads(matcher(home, "duplicates", "--json").stdout)
+    assert "标题相同" in proposed["why"]
     number = str(proposed["number"])
 
-    def titles() -> list[str]:
+    def found() -> list[str]:
         answer = json.loads(matcher(home, "match", "核桃壳制活性炭，用于果酒脱色", "--min-level", "1", "--json").stdout)
         return [one["id"] for match in answer["matches"] for one in (match["record"], *match["variants"])]
 
-    assert len(titles()) == 2
     merged = matcher(home, "duplicates", "--merge", number)
     assert merged.returncode == 0
     assert "已合并" in merged.stdout
-    assert len(titles()) == 1
+    assert len(found()) == 1
     again = matcher(home, "duplicates", "--reject", number)
     assert again.returncode == 1
     assert f"--undo {number}" in again.stderr
-    assert matcher(home, "duplicates", "--undo", number).returncode == 0
-    assert len(titles()) == 2
-    assert "没有待确认的疑似重复" in matcher(home, "duplicates", "--run").stderr
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (("--merge", "99"), "没有编号为 99 的疑似重复"),
-        (("--state", "open"), "不是状态"),
-        (("--merge", "1", "--undo", "1"), "每次只能用一个"),
-        (("--all",), "--run"),
-    ],
-)
-def test_what_cannot_be_done_is_said_in_a_sentence(model_home: Path, arguments: tuple[str, ...], sentence: str) -> None:
-    done = matcher(model_home, "duplicates", *arguments)
-    assert done.returncode in (1, 2)
-    assert sentence in done.stderr.replace("\n", "")
+    assert "已否定" in matcher(home, "duplicates", "--undo", number).stdout
+    assert len(found()) == 2
