@@ -24,6 +24,7 @@ STATE_NAMES: dict[State, str] = {
     "dropped": "已不再相似",
 }
 Decision = Literal["merge", "reject", "undo"]
+DECISIONS: tuple[Decision, ...] = get_args(Decision)
 # The row of `counters` that says up to which revision the search for duplicates has come.
 _COUNTER = "duplicates"
 
