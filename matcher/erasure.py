@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, and_, delete, func, or_, select, update
 
-from matcher import audit, tables
+from matcher import audit, merges, tables
 from matcher.accounts import Account
 from matcher.audit import Entry
+from matcher.database import next_revision
 from matcher.indexing import embedded_texts
 from matcher.life import CHINA
 from matcher.needle import Needle
@@ -224,9 +225,10 @@ class Eraser:
             "details": record.details(),
             "personal": int(holds_personal_data(record)),
             "content_hash": stored_hash(record, contact),
-            "revision": self._store.next_revision(connection),
+            "revision": next_revision(connection),
         }
         connection.execute(update(r).where(r.c.key == stored.key).values(values))
+        merges.after_write(connection, [stored.id])
         audit.write(connection, [Entry(actor, "erase-person", stored.id, {})])
         erased.texts.update(embedded_texts(stored.record))
         erased.changed.add(stored.id)
@@ -269,11 +271,22 @@ class Eraser:
             "visibility": "private",
             "withdrawn": 1,
             "updated_at": audit.now(),
-            "revision": self._store.next_revision(connection),
+            "revision": next_revision(connection),
         }
         connection.execute(update(r).where(r.c.key == stored.key).values(change))
+        self._part(connection, stored.key, actor)
         self._silence(connection, tables.audit.c.subject == stored.id)
         audit.write(connection, [Entry(actor, "erase", stored.id, {})])
+
+    @staticmethod
+    def _part(connection: Connection, key: int, actor: int) -> None:
+        """Take a record out of its group of duplicates; those that it held together find their places anew."""
+        d, i = tables.duplicates, tables.record_identities
+        own = or_(d.c.first == key, d.c.second == key)
+        pairs = connection.execute(select(d.c.first, d.c.second).where(own)).all()
+        connection.execute(delete(d).where(own))
+        connection.execute(delete(i).where(i.c.key == key))
+        merges.regroup(connection, sorted({key, *(one for pair in pairs for one in pair)}), actor)
 
     @staticmethod
     def _silence(connection: Connection, condition: Any) -> int:
