@@ -72,8 +72,11 @@ def erase(
                 )
                 _ask_to_confirm()
             erased = matcher.people.erase_person(contact or "", whole=True)
+        aside = matcher.people.set_aside()
     _report(erased, as_json)
     say(_BACKUPS)
+    if aside:
+        say(f"另存的旧数据也不受影响，不再需要时请删除：{'、'.join(map(str, aside))}")
 
 
 def retention(as_json: JsonFlag = False) -> None:

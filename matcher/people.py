@@ -81,6 +81,10 @@ class People:
         erased.files += self._traces.forget_uploads(erased.uploads)
         return self._finish(erased, whole=True)
 
+    def set_aside(self) -> list[Path]:
+        """Older data in the data directory that an erasure does not reach: its owner decides what becomes of it."""
+        return self._traces.set_aside()
+
     def _finish(self, erased: Erased, whole: bool) -> Erased:
         self._traces.forget_batches()
         try:

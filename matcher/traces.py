@@ -17,6 +17,8 @@ from matcher.errors import Busy
 from matcher.needle import Needle
 
 _PART: Final = ".part"
+# As `matcher.backup` and `matcher.vectors` name it.
+_SET_ASIDE: Final = ("before-restore-*", "*.damaged-*")
 # Seconds that an erasure waits for a file that is being read.
 READ_WAIT: Final = 30.0
 
@@ -26,6 +28,7 @@ class Traces:
 
     def __init__(self, home: Path) -> None:
         """:param home: the data directory."""
+        self._home = home
         self._rejects = home / "rejects"
         self._uploads = home / "uploads"
         self._batches = home / "batch"
@@ -73,11 +76,18 @@ class Traces:
             tables += folder.glob("*.csv")
         return count + sum(_without(path, needle) for path in sorted(tables))
 
+    def set_aside(self) -> list[Path]:
+        """Data that a restore or a damaged file has left beside the present ones."""
+        return sorted(path for pattern in _SET_ASIDE for path in self._home.glob(pattern))
+
     def forget_before(self, moment: float) -> int:
-        """Remove tables of refused rows that were last written before a moment, in seconds since 1970."""
-        old = [path for path in self._rejects.glob("*.csv") if path.stat().st_mtime < moment]
+        """Remove tables of refused rows, and data set aside, of before a moment, in seconds since 1970."""
+        old = [path for path in (*self._rejects.glob("*.csv"), *self.set_aside()) if path.stat().st_mtime < moment]
         for path in old:
-            path.unlink()
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
         return len(old)
 
     def forget_batches(self) -> None:

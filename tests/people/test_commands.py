@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +45,21 @@ def test_an_account_is_named_by_its_name_and_once_closed_by_its_number(run: Run,
         assert "已删除记录 0 条" in done.stderr
         assert "备份文件不受影响" in done.stderr
     assert places_of(home, "红光食品") == []
+
+
+def test_data_that_were_set_aside_are_named_and_go_with_their_time(run: Run, home: Path) -> None:
+    aside = [home / "before-restore-1", home / "vectors.db.damaged-1"]
+    aside[0].mkdir(parents=True)
+    (aside[0] / "matcher.db").write_text("旧数据")
+    aside[1].write_text("旧数据")
+    done = run("person", "erase", "--contact", "13812345678", "--yes")
+    assert all(str(path) in done.stderr for path in aside)
+    run("retention")
+    assert all(path.exists() for path in aside)
+    for path in aside:
+        os.utime(path, (0, 0))
+    assert json.loads(run("retention", "--json").stdout)["files"] == 2
+    assert not any(path.exists() for path in aside)
 
 
 def test_an_erasure_by_contact_says_first_what_it_would_do(run: Run) -> None:

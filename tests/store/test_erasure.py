@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
@@ -83,3 +84,18 @@ def test_what_is_old_goes(store: Store) -> None:
     erased = eraser.old(NOW + datetime.timedelta(days=1), accounts.by_key).as_json()
     assert (erased["records"], erased["contacts"], erased["accounts"]) == (1, 2, 1)
     assert contacts(store) == []
+
+
+def test_a_record_that_stood_for_others_leaves_their_group(store: Store) -> None:
+    account = Accounts(store.database).add("红光食品", "enterprise")
+    body = "现有腊肉熏制后亚硝酸盐残留超标，需要低温快速腌制与液熏工艺，使残留降到每公斤三十毫克以下。"
+    twins = [replace(need(number, "腊肉降亚硝"), source=f"来源{number}", abstract=body) for number in (1, 2)]
+    stays = replace(need(3, "腊肉降亚硝"), abstract=body, visibility="public")
+    store.upsert([(record, None) for record in (*twins, stays)], account.key)
+    assert sum(one.merged_into is not None for one in store.by_id([one.id for one in (*twins, stays)]).values()) == 2
+    Eraser(store).account(account)
+    with store.database.reading.connect() as connection:
+        assert connection.execute(select(tables.duplicates)).all() == []
+        left = {*connection.scalars(select(tables.record_identities.c.key))}
+    kept = store.by_id([stays.id])[stays.id]
+    assert (left, kept.merged_into, kept.live) == ({kept.key}, None, True)
