@@ -35,6 +35,7 @@ KINDS: Mapping[int, ProblemKind] = {
         "请求体须为 JSON；请加上请求头 Content-Type: application/json。",
     ),
     422: ProblemKind("invalid-request", "请求内容有误", "请求中有不可用的值。"),
+    429: ProblemKind("too-many-requests", "请求过多", "请求过于频繁。请稍后再试。"),
     500: ProblemKind("internal-error", "服务内部出错", "服务内部出错，已记入日志。"),
     503: ProblemKind("unavailable", "服务暂不可用", "服务暂时不可用，请稍后再试。"),
 }

@@ -7,12 +7,14 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
+from api.batching import Collector
 from api.metrics import Metrics
+from matcher.answering import Answer
 from matcher.engine import Matcher
 from matcher.queries import MatchQuery
 from matcher.settings import Settings
@@ -39,6 +41,7 @@ class Service:
         """:param matcher: one that the caller has opened and will close."""
         self.settings = settings
         self.metrics = Metrics()
+        self.answers = Collector(self._answer, settings.max_wait_seconds, self.metrics)
         self._given = matcher
         self._matcher = matcher
         self._ready = threading.Event()
@@ -72,18 +75,27 @@ class Service:
         """
         if self._matcher is None:
             self._matcher = Matcher(self.settings)
+        self.answers.start()
         self._thread.start()
 
     def stop(self) -> None:
         """End the thread and close what `start` opened."""
         self._stopping.set()
+        self.answers.stop()
         self._thread.join()
         if self._matcher is not self._given:
             self.matcher.close()
 
     async def compute(self, work: Callable[[], T]) -> T:
-        """Run CPU work beside the event loop, no more at once than there are threads."""
+        """Run CPU work other than answering questions beside the event loop, no more at once than there are threads."""
         return await to_thread.run_sync(work, limiter=self._turns)
+
+    def _answer(self, queries: Sequence[MatchQuery]) -> list[Answer | Exception]:
+        results = self.matcher.match_many(queries)
+        # All answers of a batch tell the same.
+        answered = next((result for result in results if not isinstance(result, Exception)), None)
+        self.metrics.steps(answered.steps if answered else {})
+        return results
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -58,12 +58,12 @@ def environment(home: Path, threads: int, **settings: object) -> dict[str, str]:
 
 
 @contextmanager
-def serving(home: Path, workers: int = 1) -> Iterator[Served]:
+def serving(home: Path, workers: int = 1, **more: object) -> Iterator[Served]:
     """Start `matcher serve`, the cores divided among its workers, and wait until it is ready."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    settings = environment(home, max(1, cores() // workers), MATCHER_PORT=port, MATCHER_WORKERS=workers)
+    settings = environment(home, max(1, cores() // workers), MATCHER_PORT=port, MATCHER_WORKERS=workers, **more)
     start = time.perf_counter()
     process = subprocess.Popen(
         [*COMMAND, "serve"], env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True

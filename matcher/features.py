@@ -75,14 +75,28 @@ class Question:
 
 def ask(embedder: Embedder, tokenizer: Tokenizer, title: str, text: str) -> Question:
     """Make a question of a text, with or without a title; its programmes are not known yet."""
-    title, text = normalize(title), normalize(text)
-    whole = embedded_text(title, text) if title else text
-    vectors = embedder.queries([whole, title] if title and text else [whole])
+    return ask_many(embedder, tokenizer, [(title, text)])[0]
+
+
+def ask_many(embedder: Embedder, tokenizer: Tokenizer, asked: Sequence[tuple[str, str]]) -> list[Question]:
+    """Make questions of titles and texts as `ask` does, embedded together."""
+    parts = [(normalize(title), normalize(text)) for title, text in asked]
+    wholes = [embedded_text(title, text) if title else text for title, text in parts]
+    apart = [place for place, (title, text) in enumerate(parts) if title and text]
+    vectors = embedder.queries([*wholes, *(parts[place][0] for place in apart)])
+    titles = dict(zip(apart, vectors[len(parts) :], strict=True))
+    return [
+        _question(tokenizer, title, text, titles.get(place, vectors[place]), vectors[place])
+        for place, (title, text) in enumerate(parts)
+    ]
+
+
+def _question(tokenizer: Tokenizer, title: str, text: str, title_vector: Floats, body_vector: Floats) -> Question:
     title_terms = tokenizer.terms(title)
     terms = list(dict.fromkeys(title_terms + tokenizer.terms(text)))
     grams = np.unique(hash_terms(char_ngrams(title) + char_ngrams(text)))
     hashes, title_hashes = np.unique(hash_terms(terms)), np.unique(hash_terms(title_terms or terms))
-    return Question(title, text, vectors[-1], vectors[0], terms, hashes, title_hashes, grams, 0)
+    return Question(title, text, title_vector, body_vector, terms, hashes, title_hashes, grams, 0)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matcher.rank import LEVEL_NAMES
+from matcher.records import Record
 from matcher.store import StoredRecord
 from matcher.values import name_key
 
@@ -29,6 +30,7 @@ class Partner:
 
     :param score: 0 to 1.
     :param evidence: its matched offers, strongest first.
+    :param own: its own record, where there is one that everybody may see.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Partner:
     score: float
     why: str
     evidence: tuple[StoredRecord, ...]
+    own: Record | None = None
 
 
 def suggest(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from fastapi import APIRouter, Depends
+import orjson
+from fastapi import APIRouter, Depends, Request, Response
 
 from api.deps import CallingViewer, ReadyMatcher, RunningService, require_json
 from api.openapi import problems
@@ -21,19 +20,14 @@ router = APIRouter(prefix="/v1", tags=["匹配"])
     description="按相关成果的数量、关联度和新近程度推荐机构，附依据。不会推荐提出需求的企业自己。",
     response_description="推荐的机构",
     response_model=PartnersAnswer,
-    responses=problems(400, 413, 415, 422, 500, 503),
+    responses=problems(400, 413, 415, 422, 429, 500, 503),
     dependencies=[Depends(require_json)],
 )
 async def partners(
-    asked: PartnersIn, service: RunningService, matcher: ReadyMatcher, viewer: CallingViewer
-) -> dict[str, Any]:
+    asked: PartnersIn, request: Request, service: RunningService, _: ReadyMatcher, viewer: CallingViewer
+) -> Response:
     """Name partners for one question."""
     # Matches themselves are not shown: explaining one is enough.
     query = asked.query(viewer, limit=1, partners=asked.limit)
-
-    def work() -> dict[str, Any]:
-        answer = matcher.match(query)
-        service.metrics.steps(answer.steps)
-        return {"partners": partners_json(answer.partners, matcher)}
-
-    return await service.compute(work)
+    answer = await service.answers.ask(request, query)
+    return Response(orjson.dumps({"partners": partners_json(answer.partners)}), media_type="application/json")
