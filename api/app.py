@@ -52,7 +52,7 @@ def create_app(settings: Settings | None = None, matcher: Matcher | None = None)
     docs.install(app)
     for subject in (match, partners, tag, programmes, records, health):
         app.include_router(subject.router)
-    batching.install(app, service.answers)
+    batching.install(app, service.answers, [*match.router.routes, *partners.router.routes])
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(RequestEnvelope, observe=service.metrics.request)

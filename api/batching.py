@@ -13,13 +13,13 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from fastapi import FastAPI, Request, Response
-from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.metrics import Metrics
@@ -39,13 +39,14 @@ FIRST_PACE = 0.0003
 PACE_WEIGHT = 0.2
 # Those refused at one moment shall not all come back at one moment.
 RETRY_SPREAD = 2
+# Seconds that a refused client is told to stay away at most. The more are refused for each that is answered, the
+# longer each is told to: else a crowd that keeps knocking would take the time that answers need.
+RETRY_MOST = 10
 OVERLOADED = "当前匹配请求过多。请在 {seconds} 秒后重试。"
 ENDING = "服务正在停止。请稍后再试。"
 # What nginx calls a request whose client has gone; nobody reads it but the log and the metrics.
 CLIENT_GONE = 499
 
-# Where questions are posted.
-QUESTIONS = frozenset({"/v1/match", "/v1/partners"})
 
 T = TypeVar("T")
 
@@ -83,6 +84,8 @@ class Collector(Generic[T]):
         self._measured = False
         self._running_work = 0.0
         self._running_since = 0.0
+        self._refused = 0
+        self._crowding = 0.0
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="matcher-answers")
 
@@ -114,7 +117,10 @@ class Collector(Generic[T]):
         if wait <= self._longest_wait:
             return None
         self._metrics.refused.inc()
-        return math.ceil(wait - self._longest_wait) + random.randrange(RETRY_SPREAD)
+        with self._changed:
+            self._refused += 1
+            seconds = math.ceil(wait - self._longest_wait + self._crowding)
+        return min(RETRY_MOST, seconds) + random.randrange(RETRY_SPREAD)
 
     async def ask(self, request: Request, query: MatchQuery) -> T:
         """The answer to a question.
@@ -154,7 +160,8 @@ class Collector(Generic[T]):
         work = sum(one.work for one in self._queue)
         seconds = work * self._pace
         if self._running_work:
-            seconds += max(0.0, self._running_work * self._pace - (time.monotonic() - self._running_since))
+            # A batch that is overdue will probably take as long again as it is late.
+            seconds += abs(self._running_work * self._pace - (time.monotonic() - self._running_since))
         return seconds
 
     def _run(self) -> None:
@@ -205,6 +212,8 @@ class Collector(Generic[T]):
             self._pace += weight * (pace - self._pace)
             self._measured = True
             self._running_work = 0.0
+            self._crowding += PACE_WEIGHT * (self._refused / len(batch) - self._crowding)
+            self._refused = 0
 
     def observe(self) -> None:
         """Put the state of the queue into the metrics."""
@@ -212,10 +221,13 @@ class Collector(Generic[T]):
             self._metrics.queue(len(self._queue), self._wait())
 
 
-def install(app: FastAPI, collector: Collector[Any]) -> None:
-    """Let questions be refused before they are read, and clients that have gone not be taken for a fault."""
-    routes = {route.path: route for route in app.routes if isinstance(route, APIRoute) and route.path in QUESTIONS}
-    app.add_middleware(EarlyRefusal, routes=routes, retry_after=collector.retry_after)
+def install(app: FastAPI, collector: Collector[Any], routes: Iterable[BaseRoute]) -> None:
+    """Let questions be refused before they are read, and clients that have gone not be taken for a fault.
+
+    :param routes: where questions are posted, by a path without parameters.
+    """
+    by_path = {route.path: route for route in routes if isinstance(route, Route)}
+    app.add_middleware(EarlyRefusal, routes=by_path, retry_after=collector.retry_after)
     app.add_exception_handler(ClientGone, _nobody_there)
 
 
@@ -226,7 +238,7 @@ async def _nobody_there(_: Request, __: Exception) -> Response:
 class EarlyRefusal:
     """Refuses questions before anything of them is read, when so many wait already that each is refused anyway."""
 
-    def __init__(self, app: ASGIApp, routes: Mapping[str, APIRoute], retry_after: Callable[[], int | None]) -> None:
+    def __init__(self, app: ASGIApp, routes: Mapping[str, Route], retry_after: Callable[[], int | None]) -> None:
         """:param routes: those that answer questions, by path.
 
         :param retry_after: gives None while questions are taken.

@@ -65,7 +65,8 @@ def suggest(
         name = stored.record.institution
         if stored.institution_id and name and level in LEVEL_WEIGHT:
             # Under one of its names is enough: an institution may have several.
-            if name_key(name) == own or name_key(name) in asked:
+            key = name_key(name)
+            if key == own or key in asked:
                 excluded.add(stored.institution_id)
             groups.setdefault(stored.institution_id, []).append((stored, level, score))
     partners = [_partner(id_, offers, year) for id_, offers in groups.items() if id_ not in excluded]

@@ -257,13 +257,14 @@ def _ordered(
     levels, scores = predicted_levels(compared.probabilities), compared.probabilities.mean(axis=1)
     return [
         [
-            Scored(
-                int(found[i]),
-                float(scores[i]),
-                int(levels[i]),
-                dict(zip(names, np.round(parts[i], 3).tolist(), strict=True)),
+            Scored(key, score, level, dict(zip(names, own_parts, strict=True)))
+            for key, score, level, own_parts in zip(
+                found[own].tolist(),
+                scores[own].tolist(),
+                levels[own].tolist(),
+                np.round(parts[own], 3).tolist(),
+                strict=True,
             )
-            for i in own
         ]
         for own in best_pairs(levels, scores, found, askers, least, limits)
     ]
