@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from api import batching, docs, errors
 from api.limits import BodyLimit, RequestEnvelope, log_access_somewhere
 from api.openapi import DESCRIPTION, TAGS, TITLE, DescribedApi
-from api.routes import health, match, partners, programmes, records, tag
+from api.routes import accounts, health, judgements, match, partners, programmes, records, tag, uploads
 from api.service import Service
 from matcher.engine import Matcher
 from matcher.settings import Settings, load_settings
@@ -50,7 +50,7 @@ def create_app(settings: Settings | None = None, matcher: Matcher | None = None)
     app.state.service = service
     errors.install(app)
     docs.install(app)
-    for subject in (match, partners, tag, programmes, records, health):
+    for subject in (match, partners, tag, programmes, records, uploads, judgements, accounts, health):
         app.include_router(subject.router)
     batching.install(app, service.answers, [*match.router.routes, *partners.router.routes])
     # The last one added is the outermost.

@@ -9,7 +9,6 @@ from fastapi import Depends, Request
 from api.problems import Refused
 from api.service import Service
 from matcher.engine import Matcher
-from matcher.visibility import PUBLIC, Viewer
 
 # Seconds after which a client may ask again while the service loads.
 RETRY_AFTER = "2"
@@ -33,10 +32,6 @@ async def _ready(service: RunningService) -> Matcher:
     return service.matcher
 
 
-async def _viewer() -> Viewer:
-    return PUBLIC
-
-
 async def require_json(request: Request) -> None:
     """Refuse a body that is declared as something else than JSON."""
     declared = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -47,4 +42,3 @@ async def require_json(request: Request) -> None:
 # The engine for what needs the store alone; `ReadyMatcher` for what needs model and index.
 StoreMatcher = Annotated[Matcher, Depends(_store)]
 ReadyMatcher = Annotated[Matcher, Depends(_ready)]
-CallingViewer = Annotated[Viewer, Depends(_viewer)]

@@ -14,9 +14,12 @@ from starlette.exceptions import HTTPException
 from api.problems import KINDS, Refused, problem
 from matcher.errors import (
     Busy,
+    Conflict,
     DamagedIndex,
     FieldError,
+    Forbidden,
     IndexUnavailable,
+    InProgress,
     MatcherError,
     ModelError,
     NotFound,
@@ -27,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 # Field errors named in the summary sentence; all of them are listed beside it.
 SUMMARISED = 3
+FALLBACK_REASON = "值不可用"
 # pydantic's error type to Chinese; {…} are filled from the error's context.
 REASONS: Mapping[str, str] = {
     "missing": "缺少该字段",
@@ -41,12 +45,19 @@ REASONS: Mapping[str, str] = {
     "less_than_equal": "不能大于 {le}",
     "list_type": "应为数组",
     "too_long": "最多 {max_length} 项，请分批提交",
+    "bool_parsing": "应为 true 或 false",
+    "bool_type": "应为 true 或 false",
+    "int_parsing": "应为整数",
+    "string_pattern_mismatch": "含有不允许的字符",
+    "union_tag_not_found": "须用 kind 写明记录类型：achievement、patent、need 或 institution",
+    "union_tag_invalid": "kind 应为 achievement、patent、need 或 institution",
     "model_type": "应为 JSON 对象",
     "model_attributes_type": "应为 JSON 对象",
 }
-FALLBACK_REASON = "值不可用"
 # Types whose message is Chinese already: this project's own.
 OWN_TYPE = "matcher_"
+# Whose messages are for the caller.
+REFUSALS: Mapping[type[MatcherError], int] = {NotFound: 404, Forbidden: 403, InProgress: 409, Conflict: 412}
 UNAVAILABLE = (Busy, DamagedIndex, IndexUnavailable, ModelError, RankerMismatch)
 
 
@@ -79,8 +90,9 @@ async def _engine_error(request: Request, error: Exception) -> Response:
     path = request.url.path
     if isinstance(error, FieldError):
         return problem(422, path, f"{error}。", [{"field": error.field, "reason": error.reason}])
-    if isinstance(error, NotFound):
-        return problem(404, path, str(error))
+    for kind, status in REFUSALS.items():
+        if isinstance(error, kind):
+            return problem(status, path, str(error))
     # These name folders and settings: for the operator's log, not for the caller.
     logger.error("%s: %s", type(error).__name__, error)
     status = 503 if isinstance(error, UNAVAILABLE) else 500

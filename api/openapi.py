@@ -16,20 +16,34 @@ DESCRIPTION = """\
 - 请求和响应均为 UTF-8 编码的 JSON。
 - 出错时返回 `application/problem+json`（RFC 9457），`detail` 为中文说明；字段有误时 `errors` 逐项列出。
 - 每个响应都带 `X-Request-ID`，反馈问题时请一并提供。
-- 不公开的记录不会出现在任何结果中。
+- 除匹配公开的成果和专利外，都须在请求头中带密钥：`Authorization: Bearer 密钥`。
+- 不对您公开的记录不会出现在任何结果中，按编号查看也与不存在的一样（404）。
+- 写入的请求可带 `Idempotency-Key`，重发不会重复写入；请求过多时返回 429，`Retry-After` 为应等待的秒数。
 """
 TAGS = [
     {"name": "匹配", "description": "为需求查找成果、专利和合作机构"},
     {"name": "专项", "description": "七个成果转化专项及自动标注"},
-    {"name": "记录", "description": "查看单条记录"},
+    {"name": "记录", "description": "提交、查看、修改、撤回和导出记录"},
+    {"name": "上传", "description": "成批上传文件并查看处理结果"},
+    {"name": "标注", "description": "中介对匹配的评价，用于训练排序"},
+    {"name": "统计", "description": "按类型、专项、省份计数"},
+    {"name": "账号", "description": "账号、密钥和网页登录"},
     {"name": "运行", "description": "存活、就绪和运行指标"},
 ]
 FRAMEWORK_ERRORS = ("HTTPValidationError", "ValidationError")
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+Documented = dict[int | str, dict[str, Any]]
+
+
+def problems(*statuses: int) -> Documented:
     """What a route documents about its errors."""
     return {status: {"model": Problem, "description": KINDS[status].title} for status in statuses}
+
+
+def answers(status: int, **documented: Any) -> Documented:
+    """What a route documents about an answer beyond its model."""
+    return {status: documented}
 
 
 class DescribedApi(FastAPI):

@@ -26,8 +26,12 @@ KINDS: Mapping[int, ProblemKind] = {
     400: ProblemKind(
         "malformed-body", "请求体无法解析", "请求体不是有效的 JSON（须为 UTF-8 编码）。请检查格式后重试。"
     ),
+    401: ProblemKind("unauthenticated", "需要密钥", "该接口需要密钥。"),
+    403: ProblemKind("forbidden", "没有权限", "您的账号不能进行该操作。"),
     404: ProblemKind("not-found", "没有找到", "没有这个地址。可用的接口见 /docs。"),
     405: ProblemKind("method-not-allowed", "请求方法不对", "该地址不支持这种请求方法；支持的方法见 Allow 响应头。"),
+    409: ProblemKind("conflict", "请求冲突", "同一个请求正在处理。请稍后再试。"),
+    412: ProblemKind("precondition-failed", "内容已变", "该记录刚被修改过。请重新读取后再改。"),
     413: ProblemKind("body-too-large", "请求体过大", "请求体超过上限。请精简内容或分批提交。"),
     415: ProblemKind(
         "unsupported-media-type",

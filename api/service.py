@@ -15,6 +15,8 @@ from anyio import CapacityLimiter, to_thread
 
 from api.batching import Collector
 from api.metrics import Metrics
+from api.rates import Rates
+from api.sessions import Sessions, load_secret
 from matcher.answering import Answer
 from matcher.engine import Matcher
 from matcher.queries import MatchQuery
@@ -29,6 +31,9 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 # An ingesting process begins to index within this time, its model loaded; after it, it was killed.
 GRACE_SECONDS = 10.0
+
+# Between two looks for files that nobody reads.
+UPLOADS_SECONDS = 5.0
 
 
 class _Stopped(Exception):
@@ -49,6 +54,10 @@ class Service:
         self._stopping = threading.Event()
         self._failure: str | None = None
         self._thread = threading.Thread(target=self._run, name="matcher-refresh")
+        self._reader = threading.Thread(target=self._read_uploads, name="matcher-uploads")
+        # Set when this service itself has written to the store: then indexing is its own work.
+        self._wrote = threading.Event()
+        self._handed_in = threading.Event()
         # More at once would share the same cores and all be late; the others wait their turn.
         self._turns = CapacityLimiter(settings.threads)
 
@@ -76,16 +85,31 @@ class Service:
         """
         if self._matcher is None:
             self._matcher = Matcher(self.settings)
+        self.sessions = Sessions(load_secret(self.settings.home / "session.key"))
+        self.rates = Rates(self.settings.home / "rates.db")
         self.answers.start()
         self._thread.start()
+        self._reader.start()
 
     def stop(self) -> None:
         """End the thread and close what `start` opened."""
         self._stopping.set()
+        self._wrote.set()
+        self._handed_in.set()
         self.answers.stop()
         self._thread.join()
+        self._reader.join()
+        self.rates.close()
         if self._matcher is not self._given:
             self.matcher.close()
+
+    def wrote(self) -> None:
+        """Tell that records were written here, so that they can be found soon."""
+        self._wrote.set()
+
+    def handed_in(self) -> None:
+        """Tell that a file waits to be read."""
+        self._handed_in.set()
 
     async def compute(self, work: Callable[[], T]) -> T:
         """Run CPU work other than answering questions beside the event loop, no more at once than there are threads."""
@@ -101,9 +125,11 @@ class Service:
     def _run(self) -> None:
         while not self._stopping.is_set():
             _end_with_parent()
+            grace = 0.0 if self._wrote.is_set() else GRACE_SECONDS
+            self._wrote.clear()
             try:
                 if self.ready:
-                    self.matcher.refresh(self._stop_early, GRACE_SECONDS)
+                    self.matcher.refresh(self._stop_early, grace)
                 else:
                     self.matcher.match(WARMING)
                     # What is loaded by now stays: looking through it for garbage again and again takes a
@@ -116,7 +142,18 @@ class Service:
                 return
             except Exception as error:  # whatever it is, the old index can still serve, and the next try may work
                 self._failed(error)
-            self._stopping.wait(self.settings.refresh_seconds)
+            self._wrote.wait(self.settings.refresh_seconds)
+
+    def _read_uploads(self) -> None:
+        while not self._stopping.is_set():
+            self._handed_in.clear()
+            try:
+                while not self._stopping.is_set() and self.matcher.uploads.work():
+                    self.wrote()
+            except Exception:  # the file stays where it is, and the next try may work
+                logger.exception("reading an upload failed")
+            # Others' files too: of a process that died.
+            self._handed_in.wait(UPLOADS_SECONDS)
 
     def _stop_early(self, _done: int, _total: int) -> None:
         # What was embedded is in the cache, what was written is in the store: the next start goes on from there.

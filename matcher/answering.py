@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,11 +24,11 @@ from matcher.programs import Tag, TaggedText, Tagger
 from matcher.queries import MatchQuery
 from matcher.rank import Ranker, Scored, fold, fuse
 from matcher.records import KINDS, OFFER_KINDS
-from matcher.redaction import readable, shown
+from matcher.redaction import shown
 from matcher.segments import Integers, Segment
-from matcher.store import Store, StoredRecord
+from matcher.store import OWNER_SOURCE, Store, StoredRecord
 from matcher.text import Tokenizer
-from matcher.visibility import PUBLIC
+from matcher.visibility import PUBLIC, Viewer
 
 # Candidates each engine brings, and how many are compared closely. Chosen for the
 # time they take, not yet measured for what they miss.
@@ -206,6 +206,21 @@ class Answering:
         needs = as_questions(documents, texts, documents.title, documents.body)
         segment = segment_of([asker], self.embedder.dimension)
         return self.ranker.score_needs(segment, needs, documents, statistics, min_level, limit)
+
+
+def readable(found: Iterable[StoredRecord], viewer: Viewer) -> dict[str, StoredRecord]:
+    """Of records that were looked up those that this viewer may read, by id, as he may read them.
+
+    What is withdrawn is there for its owner only.
+    """
+    return {
+        stored.id: shown(stored, viewer)
+        for stored in found
+        if viewer.sight.shows(stored.record.kind, stored.record.visibility, stored.owner)
+        and (not stored.withdrawn or viewer.owns(stored.owner))
+        # Known by name only, perhaps from a need that this viewer may not see.
+        and stored.record.source != OWNER_SOURCE
+    }
 
 
 def _filters(query: MatchQuery) -> Filters:

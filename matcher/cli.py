@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from matcher.cli_accounts import app as accounts
 from matcher.console import JsonFlag, catch_up, opened, print_json, say
 from matcher.errors import MatcherError, UnknownColumn, UnreadableFile
 
@@ -39,6 +40,9 @@ Programmes = Annotated[list[str] | None, typer.Option("--programme", help="只�
 Provinces = Annotated[list[str] | None, typer.Option("--province", help="只要该省份的，可重复")]
 Limit = Annotated[int, typer.Option("-k", "--limit", help="最多返回多少条")]
 MinLevel = Annotated[int, typer.Option("--min-level", help="最低关联度：4 强相关，3 较强相关，2 弱相关，1 无相关")]
+
+
+app.add_typer(accounts, name="account")
 
 
 def main() -> None:

@@ -10,12 +10,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from matcher import defaults
-from matcher.answering import COMPARED, PARTNER_DEPTH, RECALL, Answer, Answering
+from matcher.accounts import Accounts
+from matcher.answering import COMPARED, PARTNER_DEPTH, RECALL, Answer, Answering, readable
 from matcher.batch import BatchQuery, Matches, NeedVectors
 from matcher.batch_run import Job
 from matcher.batch_run import run as run_batch
@@ -24,20 +24,25 @@ from matcher.errors import Busy, InvalidQuery, NotFound
 from matcher.index import Index, Writer, open_index
 from matcher.indexing import Indexer
 from matcher.ingest import IngestReport, ingest_file
+from matcher.judged import JudgementBook
+from matcher.listing import Listing, Wanted
 from matcher.programs import Tag, TaggedText, Tagger
-from matcher.queries import DEFAULT_LIMIT, DEFAULT_MIN_LEVEL, MatchQuery, check_limits, check_query
+from matcher.queries import DEFAULT_LIMIT, DEFAULT_MIN_LEVEL, PARTNERS, MatchQuery, check_limits, check_query
 from matcher.rank import Ranker
 from matcher.records import (
     KINDS,
     OFFER_KINDS,
     PROGRAMME_CODES,
     Kind,
+    Record,
     embedded_text,
 )
-from matcher.redaction import readable
+from matcher.redaction import shown
+from matcher.replies import Replies
 from matcher.settings import Settings
 from matcher.store import Store, StoredRecord, no_record
 from matcher.text import Tokenizer, normalize
+from matcher.uploads import Uploads
 from matcher.visibility import Viewer
 
 # Seconds a command waits for another process that writes the index.
@@ -51,6 +56,11 @@ class Matcher:
         """:raises SettingError: if the store cannot be opened."""
         self.settings = settings
         self.store = Store(settings.store_url)
+        self.accounts = Accounts(self.store.database)
+        self.replies = Replies(self.store.database)
+        self.judgements = JudgementBook(self.store.database)
+        self.listing = Listing(self.store)
+        self.uploads = Uploads(self.store, self.accounts, settings.home / "uploads")
         self._loading = threading.RLock()
         self._behind_since: float | None = None
 
@@ -107,6 +117,17 @@ class Matcher:
         :raises UnknownColumn: if an override names a column that is not there.
         """
         return ingest_file(self.store, path, self.settings.home / "rejects", kind, overrides, source)
+
+    def write(self, record: Record, contact: str | None, viewer: Viewer, seen: int | None = None) -> None:
+        """Write one record of an account's own, or an institution for an administrator.
+
+        :param seen: the revision that the account has last seen; None if that does not matter.
+        :raises NotFound: if the record is not the account's to change.
+        :raises Conflict: if it has another revision.
+        """
+        owner = 0 if record.kind == "institution" else viewer.account
+        revisions = {record.id: seen} if seen is not None else None
+        self.store.upsert([(record, contact)], owner, viewer.account, revisions)
 
     def catch_up(self, progress: Progress | None = None, wait: float = WRITER_WAIT) -> int:
         """Put into the index what the store has and the index lacks.
@@ -191,10 +212,6 @@ class Matcher:
     def _answering(self) -> Answering:
         return Answering(self.embedder, self.tokenizer, self.tagger, self.ranker, self.index, self.store)
 
-    def match_record(self, id_: str, viewer: Viewer, **more: Any) -> Answer:
-        """Match a stored record: offers for a need, needs for an offer; see `record_query`."""
-        return self.match(self.record_query(id_, viewer, **more))
-
     def record_query(
         self,
         id_: str,
@@ -203,11 +220,14 @@ class Matcher:
         limit: int = DEFAULT_LIMIT,
         min_level: int = DEFAULT_MIN_LEVEL,
         similar: bool = False,
+        partners: int = PARTNERS,
     ) -> MatchQuery:
         """The question that a stored record asks.
 
+
         :param kinds: to be found; those of the other side by default.
         :param similar: find records of its own side instead.
+        :param partners: how many institutions are named.
         :raises NotFound: if there is no such record, or none that this viewer may see.
         :raises InvalidQuery: naming the field and the reason.
         """
@@ -230,6 +250,7 @@ class Matcher:
             viewer=viewer,
             exclude=stored.key,
             similar=similar,
+            partners=partners,
         )
 
     def match_all(self, query: BatchQuery, progress: Progress | None = None) -> Iterator[Matches]:
@@ -295,6 +316,14 @@ class Matcher:
         What is withdrawn is there for its owner only.
         """
         return readable(self.store.by_id(ids).values(), viewer)
+
+    def listed(self, viewer: Viewer, wanted: Wanted, limit: int, before: int | None = None) -> list[StoredRecord]:
+        """A page of records as this viewer may read them, latest first; see `Listing.page`."""
+        return [shown(stored, viewer) for stored in self.listing.page(viewer, wanted, limit, before)]
+
+    def exported(self, viewer: Viewer, wanted: Wanted) -> Iterator[StoredRecord]:
+        """All records as this viewer may read them, in the order they came."""
+        return (shown(stored, viewer) for stored in self.listing.every(viewer, wanted))
 
     def statistics(self) -> dict[str, object]:
         """Counts for people and programs."""

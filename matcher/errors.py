@@ -11,6 +11,7 @@
     │   └── InvalidAccount       ... in an account or its keys
     ├── NotFound                 no such record, or none that the caller may see
     ├── Conflict                 somebody else has changed what the caller wants to change
+    ├── InProgress               the same request is being answered already
     ├── Forbidden                the caller's role does not allow it
     ├── DamagedIndex             the index on disk is damaged or of another version
     ├── IndexUnavailable         the server that holds the index does not answer, or not as it should
@@ -74,6 +75,10 @@ class NotFound(MatcherError):
 
 class Conflict(MatcherError):
     """Somebody else has changed what the caller wants to change."""
+
+
+class InProgress(MatcherError):
+    """The same request is being answered already."""
 
 
 class Forbidden(MatcherError):

@@ -11,6 +11,7 @@ from matcher.embed import Embedder, Progress
 from matcher.index import Writer
 from matcher.programs import TaggedText, Tagger
 from matcher.records import Need, Patent, embedded_text
+from matcher.redaction import indexed
 from matcher.store import Store, StoredRecord
 from matcher.text import Tokenizer, normalize
 
@@ -49,7 +50,7 @@ class Indexer:
         return done
 
     def _documents(self, records: Sequence[StoredRecord], progress: Progress) -> list[IndexDocument]:
-        texts = [(normalize(s.record.title), normalize(s.record.abstract)) for s in records]
+        texts = [(normalize(r.title), normalize(r.abstract)) for r in (indexed(s.record) for s in records)]
         both = [title for title, _ in texts] + [embedded_text(*text) for text in texts]
         vectors = self._embedder.documents(both, progress)
         titles, bodies = vectors[: len(texts)], vectors[len(texts) :]

@@ -6,14 +6,14 @@ import csv
 import datetime
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
 from matcher.errors import InvalidRecord, UnreadableFile
 from matcher.readers import BadRow, Row, guess_kind, map_columns, read_table
-from matcher.records import KIND_NAMES, KINDS, Kind, Record, parse_record
+from matcher.records import KIND_NAMES, KINDS, Kind, Record, Visibility, parse_record
 from matcher.store import Store
 from matcher.values import harmless
 
@@ -55,13 +55,19 @@ def ingest_file(
     kind: Kind | None = None,
     overrides: Mapping[str, str] | None = None,
     source: str | None = None,
+    owner: int = 0,
+    visibility: Visibility = "public",
+    allowed: Sequence[Kind] | None = None,
 ) -> IngestReport:
     """Read one file into the store; when this returns, every row is either stored or in the rejects file.
 
     :param kind: of all rows; guessed from columns and file name where not given.
     :param overrides: field to column, for columns that are not recognised.
     :param source: names where the records come from; the file's name by default.
-    :raises UnreadableFile: if the file is no table, or its kind cannot be told.
+    :param owner: the account that brings them, 0 for the operator.
+    :param visibility: of rows that do not say who may see them.
+    :param allowed: the kinds that may be brought; None for all.
+    :raises UnreadableFile: if the file is no table, or its kind cannot be told or is not allowed.
     :raises UnknownColumn: if an override names a column that is not there.
     """
     table = read_table(path)
@@ -72,6 +78,9 @@ def ingest_file(
             f"看不出 {path.name} 里是哪一类记录（列名：{'、'.join(table.columns[:12])}）。请用 --kind 指明：{names}。"
         )
     kind = guessed
+    if allowed is not None and kind not in allowed:
+        names = "、".join(KIND_NAMES[one] for one in allowed)
+        raise UnreadableFile(f"{path.name} 里是{KIND_NAMES[kind]}，您只能提交{names}。请用 kind 指明正确的类型。")
     columns = map_columns(table.columns, kind, overrides or {})
     if "title" not in columns.fields:
         raise UnreadableFile(
@@ -87,7 +96,10 @@ def ingest_file(
                 report.counts["rejected"] += 1
                 continue
             try:
-                record, contact = parse_record(kind, columns.apply(row), source or path.stem)
+                values = columns.apply(row)
+                if not values.get("visibility"):
+                    values = {**values, "visibility": visibility}
+                record, contact = parse_record(kind, values, source or path.stem)
                 _refuse_second_version(record, row, seen)
             except InvalidRecord as error:
                 rejects.add(row.line, error.field, error.reason, json.dumps(dict(row.values), ensure_ascii=False))
@@ -95,10 +107,10 @@ def ingest_file(
                 continue
             batch.append((record, contact))
             if len(batch) == BATCH:
-                report.counts.update(store.upsert(batch))
+                report.counts.update(store.upsert(batch, owner))
                 batch = []
         if batch:
-            report.counts.update(store.upsert(batch))
+            report.counts.update(store.upsert(batch, owner))
     report.rejects_file = rejects.path
     if not report.read:
         raise UnreadableFile(f"{path.name} 只有表头，没有数据行。请检查是否导出了正确的工作表。")

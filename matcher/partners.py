@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from matcher.names import institution_names
 from matcher.rank import LEVEL_NAMES
 from matcher.records import Record
 from matcher.store import StoredRecord
@@ -58,19 +59,23 @@ def suggest(
     :param question: the question's text.
     :param year: the current year.
     """
-    own, asked = name_key(asker or ""), name_key(question)
+    own, asked = _keys(asker or ""), name_key(question)
     groups: dict[str, list[tuple[StoredRecord, int, float]]] = {}
     excluded: set[str] = set()
     for stored, level, score in matches:
         name = stored.record.institution
         if stored.institution_id and name and level in LEVEL_WEIGHT:
             # Under one of its names is enough: an institution may have several.
-            key = name_key(name)
-            if key == own or key in asked:
+            if (own and not own.isdisjoint(_keys(name))) or name_key(name) in asked:
                 excluded.add(stored.institution_id)
             groups.setdefault(stored.institution_id, []).append((stored, level, score))
     partners = [_partner(id_, offers, year) for id_, offers in groups.items() if id_ not in excluded]
     return sorted(partners, key=lambda partner: (-partner.score, partner.id))[:limit]
+
+
+def _keys(name: str) -> set[str]:
+    names = institution_names(name)
+    return {name_key(each) for each in (name, names.name, *names.others)} - {""}
 
 
 def _partner(id_: str, offers: list[tuple[StoredRecord, int, float]], year: int) -> Partner:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from matcher.embed import Embedder
 from matcher.errors import RankerMismatch
+from matcher.ipc import falls_under
 from matcher.records import PROGRAMME_CODES, PROGRAMME_NAMES
 from matcher.segments import Floats
 from matcher.text import Tokenizer, domain_terms
@@ -36,7 +37,7 @@ UNREADABLE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.
 class Programme:
     """One programme as `corpus/programmes.toml` defines it.
 
-    :param ipc: prefixes of IPC symbols; `industries` are parts of GB/T 4754 names.
+    :param ipc: IPC symbols, of which all that lie under them count; `industries` are parts of GB/T 4754 names.
     """
 
     code: str
@@ -234,7 +235,7 @@ def _share(symbols: Sequence[str], prefixes: Sequence[str]) -> float:
     """Share of IPC symbols under one of the prefixes, minus a half; 0 where there are no symbols."""
     if not symbols:
         return 0.0
-    return sum(symbol.replace(" ", "").startswith(tuple(prefixes)) for symbol in symbols) / len(symbols) - 0.5
+    return sum(falls_under(symbol, prefixes) for symbol in symbols) / len(symbols) - 0.5
 
 
 def _named(industry: str | None, parts: Sequence[str]) -> float:

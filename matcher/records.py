@@ -10,9 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
+from matcher.dates import Period, parse_period
 from matcher.errors import InvalidRecord
+from matcher.ipc import parse_ipc
+from matcher.money import parse_money
+from matcher.names import split_former
 from matcher.normal import clean, storable
-from matcher.values import name_key, parse_date, parse_list, parse_names, parse_province, parse_region
+from matcher.regions import Region, parse_province, place
+from matcher.values import name_key, parse_list, parse_names
 
 Kind = Literal["achievement", "patent", "need", "institution"]
 Visibility = Literal["public", "intermediaries", "private"]
@@ -72,6 +77,7 @@ class Record:
     :param source: names the file or system it came from; unique together with `source_id`.
     :param abstract: the body; empty where the source had none worth reading.
     :param institution: owner of an offer, the asking enterprise of a need, None when unknown.
+    :param region_code: of GB/T 2260, of the smallest of province, city and county that is known for certain.
     :param date: ISO text of any precision: completion, publication.
     :param programmes: codes that the source itself declared.
     """
@@ -86,6 +92,7 @@ class Record:
     province: str | None = None
     city: str | None = None
     county: str | None = None
+    region_code: str | None = None
     date: str | None = None
     keywords: tuple[str, ...] = ()
     programmes: tuple[str, ...] = ()
@@ -125,7 +132,10 @@ class Achievement(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Patent(Record):
-    """A patent (专利) or an application for one."""
+    """A patent (专利) or an application for one.
+
+    :param ipc: symbols as `matcher.ipc.parse_ipc` writes them.
+    """
 
     kind: Kind = "patent"
     publication_number: str | None = None
@@ -141,6 +151,8 @@ class Patent(Record):
 class Need(Record):
     """What an enterprise asks for (企业技术需求).
 
+    :param budget: as it was written; `budget_min` and `budget_max` are what it says in yuan, None where it says
+        nothing, and `negotiable` whether it is to be talked about.
     :param deadline: by when it wants a solution, ISO text of any precision.
     :param expires: until when it wants to be found, likewise.
     """
@@ -148,6 +160,9 @@ class Need(Record):
     kind: Kind = "need"
     industry: str | None = None
     budget: str | None = None
+    budget_min: int | None = None
+    budget_max: int | None = None
+    negotiable: bool = False
     cooperation: str | None = None
     deadline: str | None = None
     expires: str | None = None
@@ -192,6 +207,9 @@ def parse_record(kind: Kind, values: Mapping[str, str], source: str) -> tuple[Re
     source = storable(source.encode("utf-8", "backslashreplace").decode())
     _check_length("来源", source, SOURCE_LIMIT, "请用 --source 指定一个较短的名称")
     title = clean(values.get("title", "")).replace("\n", " ")
+    former = None
+    if kind == "institution":
+        title, former = split_former(title)
     if not title:
         raise InvalidRecord("名称" if kind == "institution" else "标题", "为空；每条记录都须有标题")
     if len(title) > TITLE_LIMIT:
@@ -205,16 +223,17 @@ def parse_record(kind: Kind, values: Mapping[str, str], source: str) -> tuple[Re
         _check_names("名称", [title])
     owners = parse_names(values.get("institution", ""))
     _check_names("单位", owners)
-    province, city, county = _place(values)
+    region = _place(values)
     common: dict[str, Any] = {
         "source": source,
         "title": title,
         "abstract": abstract,
         "institution": owners[0] if owners else None,
         "co_institutions": owners[1:],
-        "province": province,
-        "city": city,
-        "county": county,
+        "province": region.province,
+        "city": region.city,
+        "county": region.county,
+        "region_code": region.code,
         "date": _date(values, "date", "日期"),
         "keywords": parse_list(values.get("keywords", "")),
         "programmes": _programmes(values.get("programmes", "")),
@@ -223,6 +242,8 @@ def parse_record(kind: Kind, values: Mapping[str, str], source: str) -> tuple[Re
     }
     record_type = RECORD_TYPES[kind]
     own = {name: parse(values) for name, parse in _OWN_FIELDS[kind].items()}
+    if former:
+        own["aliases"] = tuple(dict.fromkeys((*own["aliases"], former)))
     _check_names("别名", own.get("aliases", ()))
     if kind == "patent":
         common["date"] = common["date"] or own["publication_date"] or own["application_date"]
@@ -237,16 +258,15 @@ def _digest(*parts: str) -> str:
     return base64.b32encode(raw).decode().rstrip("=").lower()
 
 
-def _place(values: Mapping[str, str]) -> tuple[str | None, str | None, str | None]:
-    named = parse_region(values.get("region", ""))
-    text = values.get("province", "")
-    province = parse_province(text) if text else None
-    if text and not province:
-        raise InvalidRecord("省份", f"“{text[:20]}”不是省级行政区；请写“四川省”这样的名称，或留空")
-    city, county = values.get("city") or named[1], values.get("county") or named[2]
-    for name, place in (("城市", city), ("区县", county)):
-        _check_length(name, place or "", PLACE_LIMIT, "请只写地名")
-    return province or named[0], city, county
+def _place(values: Mapping[str, str]) -> Region:
+    province, city, county = (
+        "" if _JUNK_BODY.fullmatch(values.get(field, "")) else values[field] for field in ("province", "city", "county")
+    )
+    if province and not parse_province(province):
+        raise InvalidRecord("省份", f"“{province[:20]}”不是省级行政区；请写“四川省”这样的名称，或留空")
+    for name, text in (("城市", city), ("区县", county)):
+        _check_length(name, text, PLACE_LIMIT, "请只写地名")
+    return place(province, city, county, values.get("region", ""))
 
 
 def _check_length(field: str, text: str, limit: int, advice: str) -> None:
@@ -261,19 +281,27 @@ def _check_names(field: str, names: Iterable[str]) -> None:
 
 
 def _date(values: Mapping[str, str], field: str, name: str) -> str | None:
-    text = values.get(field, "").strip()
-    if not text or (_JUNK_BODY.fullmatch(text) and not any(c.isdigit() for c in text)):
-        return None
-    date = parse_date(text)
-    if date is None:
-        raise InvalidRecord(name, f"“{text[:20]}”不是日期；请写成 2024-03-05、2024年3月 或 20240305")
-    return date
+    """The day of a field; of a period, such as that of the research, its last one."""
+    period = _period(values, field, name)
+    return period and (period.end or period.start)
 
 
 def _until(values: Mapping[str, str], field: str, name: str) -> str | None:
     # "长期有效" and the like are answers, not mistakes.
+    if not any(c.isdigit() for c in values.get(field, "")):
+        return None
+    period = _period(values, field, name)
+    return period and period.end
+
+
+def _period(values: Mapping[str, str], field: str, name: str) -> Period | None:
     text = values.get(field, "").strip()
-    return None if text and not any(c.isdigit() for c in text) else _date(values, field, name)
+    if not text or (_JUNK_BODY.fullmatch(text) and not any(c.isdigit() for c in text)):
+        return None
+    period = parse_period(text)
+    if period is None:
+        raise InvalidRecord(name, f"“{text[:20]}”不是日期；请写成 2024-03-05、2024年3月 或 20240305")
+    return period
 
 
 def _programmes(text: str) -> tuple[str, ...]:
@@ -314,7 +342,7 @@ _OWN_FIELDS: Mapping[Kind, Mapping[str, Callable[[Mapping[str, str]], Any]]] = {
     "patent": {
         "publication_number": _publication_number,
         "application_number": _text("application_number"),
-        "ipc": _list("ipc"),
+        "ipc": lambda values: parse_ipc(values.get("ipc", "")),
         "legal_status": _text("legal_status"),
         "application_date": lambda values: _date(values, "application_date", "申请日"),
         "publication_date": lambda values: _date(values, "publication_date", "公开日"),
@@ -323,6 +351,9 @@ _OWN_FIELDS: Mapping[Kind, Mapping[str, Callable[[Mapping[str, str]], Any]]] = {
     "need": {
         "industry": _text("industry"),
         "budget": _text("budget"),
+        "budget_min": lambda values: parse_money(values.get("budget", "")).low,
+        "budget_max": lambda values: parse_money(values.get("budget", "")).high,
+        "negotiable": lambda values: parse_money(values.get("budget", "")).negotiable,
         "cooperation": _text("cooperation"),
         "deadline": lambda values: _until(values, "deadline", "截止日期"),
         "expires": lambda values: _until(values, "expires", "有效期"),

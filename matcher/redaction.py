@@ -1,36 +1,66 @@
-"""What others read of a record: no names where these are hidden."""
+"""What others read of a record, and what is indexed: no telephone numbers, and no names where these are hidden."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+from matcher.disguise import without_names
+from matcher.privacy import masked, purged
 from matcher.records import Record
-from matcher.store import OWNER_SOURCE, StoredRecord
 from matcher.visibility import Viewer
 
+if TYPE_CHECKING:
+    from matcher.store import StoredRecord
 
-def readable(found: Iterable[StoredRecord], viewer: Viewer) -> dict[str, StoredRecord]:
-    """Of records that were looked up those that this viewer may read, by id, as he may read them.
-
-    What is withdrawn is there for its owner only.
-    """
-    return {
-        stored.id: shown(stored, viewer)
-        for stored in found
-        if viewer.sight.shows(stored.record.kind, stored.record.visibility, stored.owner)
-        and (not stored.withdrawn or viewer.owns(stored.owner))
-        # Known by name only, perhaps from a need that this viewer may not see.
-        and stored.record.source != OWNER_SOURCE
-    }
+# Texts of a record of any kind that people write freely.
+_FREE = ("title", "abstract", "maturity", "cooperation", "status", "industry", "budget", "legal_status")
 
 
 def shown(stored: StoredRecord, viewer: Viewer) -> StoredRecord:
     """A record as this viewer may read it; the decision that he may see it at all has been made."""
-    if viewer.may_know_names(stored.record.visibility, stored.owner):
+    if viewer.owns(stored.owner):
         return stored
-    return replace(stored, record=_nameless(stored.record), institution_id=None)
+    record = stored.record
+    if viewer.may_know_names(record.visibility, stored.owner):
+        return replace(stored, record=_masked(record)) if stored.personal else stored
+    return replace(stored, record=_masked(_nameless(record)), institution_id=None)
+
+
+def holds_personal_data(record: Record) -> bool:
+    """Whether a record's texts hold what others must not read."""
+    return _masked(record) is not record
+
+
+def indexed(record: Record) -> Record:
+    """A record as it is embedded and searched.
+
+    Nobody finds a person by a telephone number, nor an enterprise that hides by its name: whoever could ask
+    for the name and look at the ranks would know.
+    """
+    return _purged(record if record.visibility == "public" else _nameless(record))
 
 
 def _nameless(record: Record) -> Record:
-    return replace(record, institution=None, co_institutions=(), url=None)
+    names = [name for name in (record.institution, *record.co_institutions) if name]
+    changes: dict[str, Any] = {name: without_names(text, names) for name, text in _free(record).items()}
+    keywords = tuple(without_names(keyword, names) for keyword in record.keywords)
+    return replace(record, institution=None, co_institutions=(), url=None, keywords=keywords, **changes)
+
+
+def _masked(record: Record) -> Record:
+    return _changed(record, {name: masked(text) for name, text in _free(record).items()})
+
+
+def _purged(record: Record) -> Record:
+    return _changed(record, {name: purged(text) for name, text in _free(record).items()})
+
+
+def _free(record: Record) -> dict[str, str]:
+    return {name: text for name in _FREE if (text := getattr(record, name, None))}
+
+
+def _changed(record: Record, texts: dict[str, str]) -> Record:
+    # As a rule there is nothing to hide, and a copy takes its time.
+    changes: dict[str, Any] = {name: text for name, text in texts.items() if getattr(record, name) != text}
+    return replace(record, **changes) if changes else record

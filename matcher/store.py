@@ -17,7 +17,9 @@ from matcher import audit, tables
 from matcher.database import Database
 from matcher.errors import Conflict, NotFound, SettingError
 from matcher.life import last_day, today
+from matcher.names import company_forms, institution_names
 from matcher.records import RECORD_TYPES, Institution, Kind, Record, Visibility, institution_id
+from matcher.redaction import holds_personal_data
 from matcher.values import name_key
 
 Outcome = Literal["added", "updated", "unchanged"]
@@ -31,7 +33,7 @@ OWNER_SOURCE = "owner"
 
 _RECORD_COLUMNS = (
     *("kind", "source", "source_id", "title", "abstract", "institution", "province", "city", "county"),
-    *("date", "keywords", "url", "visibility"),
+    *("region_code", "date", "keywords", "url", "visibility"),
 )
 # Of a changed record the audit trail names these, and not what the database makes of them.
 _AUDITED_COLUMNS = (*_RECORD_COLUMNS, "co_institutions", "declared_programmes", "details", "owner")
@@ -45,6 +47,7 @@ class StoredRecord:
     :param institution_id: of the owner, aliases resolved at the time of writing.
     :param owner: the account that handed it in; 0 for the operator.
     :param ends: the last day on which it takes part in matches, see `matcher.life`.
+    :param personal: whether its texts hold what others must not read, see `matcher.redaction`.
     :param revision: rises with every change of any record.
     """
 
@@ -54,6 +57,7 @@ class StoredRecord:
     institution_id: str | None
     owner: int
     ends: int
+    personal: bool
     revision: int
     withdrawn: bool
     tags: Mapping[str, float]
@@ -62,6 +66,17 @@ class StoredRecord:
     def live(self) -> bool:
         """Whether it takes part in matches today."""
         return not self.withdrawn and self.ends >= today()
+
+
+@dataclass(frozen=True, slots=True)
+class _Owners:
+    """The institutions that records name.
+
+    :param ids: of the institution by the name that is written; `unknown` holds those that are new, by id.
+    """
+
+    ids: dict[str, str]
+    unknown: dict[str, Institution]
 
 
 class Store:
@@ -114,20 +129,15 @@ class Store:
         :raises Conflict: if one of them has another revision than `seen` says.
         """
         wanted = {record.id: (record, contact) for record, contact in items}
-        owners = _owners(record for record, _ in wanted.values())
         with self._write() as connection:
-            known = self._known(connection, [*wanted, *owners])
-            resolved = self._resolve(connection, {name_key(r.institution) for r, _ in wanted.values() if r.institution})
-            stubs = {
-                id_: (owner, None)
-                for id_, owner in owners.items()
-                if id_ not in known and name_key(owner.title) not in resolved
-            }
+            owners = self._owners(connection, [record for record, _ in wanted.values()])
+            known = self._known(connection, [*wanted, *owners.unknown])
+            stubs = {id_: (owner, None) for id_, owner in owners.unknown.items() if id_ not in known}
             outcomes: dict[str, Outcome] = {}
             fresh: list[dict[str, Any]] = []
             changed: list[dict[str, Any]] = []
             for id_, (record, contact) in (stubs | wanted).items():
-                row = _row(record, contact, resolved)
+                row = _row(record, contact, owners.ids)
                 own = known[id_].owner if id_ in known else (owner if id_ in wanted else 0)
                 if owner and own != owner and id_ in wanted:
                     raise NotFound(no_record(id_))
@@ -231,6 +241,18 @@ class Store:
                 found.update((key, (title, abstract)) for key, title, abstract in connection.execute(query))
         return found
 
+    def select(self, query: Any) -> list[StoredRecord]:
+        """Records by a query over all columns of `matcher.tables.records`."""
+        with self._engine.connect() as connection:
+            return self._stored(connection, query)
+
+    def contact(self, id_: str) -> str | None:
+        """The contact of a record, for its owner's eyes."""
+        query = select(tables.contacts.c.contact).join_from(tables.contacts, tables.records)
+        with self._engine.connect() as connection:
+            contact: str | None = connection.execute(query.where(tables.records.c.id == id_)).scalar()
+            return contact
+
     def changes(self, after: int, limit: int) -> list[StoredRecord]:
         """Records changed after a revision, oldest change first, withdrawn ones included."""
         query = select(tables.records).where(tables.records.c.revision > after).order_by(tables.records.c.revision)
@@ -332,6 +354,24 @@ class Store:
             found.update((key, id_) for key, id_ in rows)
         return found
 
+    def _owners(self, connection: Connection, records: Sequence[Record]) -> _Owners:
+        """Whose the records are: institutions that are known under one of their names, or new ones."""
+        written = dict.fromkeys(r.institution for r in records if r.institution and r.kind != "institution")
+        names = {name: institution_names(name) for name in written}
+        # What was registered under this very name is that, be it part of another.
+        keys = {name: [name_key(form) for form in (name, own.name, *own.others)] for name, own in names.items()}
+        known = {name_key(record.title): record.id for record in records if record.kind == "institution"}
+        known |= self._resolve(connection, {key for each in keys.values() for key in each})
+        owners = _Owners({}, {})
+        for name, own in names.items():
+            found = next((known[key] for key in keys[name] if key in known), None)
+            if found is None:
+                new = Institution(source=OWNER_SOURCE, source_id=name_key(own.name)[:200], title=own.name)
+                found = known[name_key(own.name)] = new.id
+                owners.unknown[found] = new
+            owners.ids[name] = found
+        return owners
+
     def _save(self, connection: Connection, fresh: list[dict[str, Any]], changed: list[dict[str, Any]]) -> None:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         revision = self._next_revision(connection)
@@ -392,6 +432,12 @@ class Store:
                 elif taken[key] == institution_id(key) and key != own:
                     # Known as an owner under its alias only: from now on the same institution.
                     self._rename(connection, key, taken[key], institution.id)
+            if institution.source != OWNER_SOURCE:
+                forms = self._resolve(connection, map(name_key, company_forms(institution.title)))
+                known = self._known(connection, list(forms.values()))
+                for key, id_ in forms.items():
+                    if id_ != institution.id and id_ in known and known[id_].source == OWNER_SOURCE:
+                        self._rename(connection, key, id_, institution.id)
 
     def _rename(self, connection: Connection, key: str, old: str, new: str) -> None:
         names, records = tables.institution_names, tables.records
@@ -445,23 +491,8 @@ def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
         yield items[start : start + ID_BATCH]
 
 
-def _owners(records: Iterable[Record]) -> dict[str, Institution]:
-    owners: dict[str, Institution] = {}
-    for record in records:
-        if record.institution and record.kind != "institution":
-            owner = Institution(
-                source=OWNER_SOURCE,
-                source_id=name_key(record.institution)[:200],
-                title=record.institution,
-            )
-            owners[owner.id] = owner
-    return owners
-
-
-def _row(record: Record, contact: str | None, resolved: Mapping[str, str]) -> dict[str, Any]:
-    owner = None
-    if record.institution and record.kind != "institution":
-        owner = resolved.get(name_key(record.institution), institution_id(record.institution))
+def _row(record: Record, contact: str | None, owners: Mapping[str, str]) -> dict[str, Any]:
+    owner = owners[record.institution] if record.institution and record.kind != "institution" else None
     values = asdict(record)
     return {name: values[name] for name in _RECORD_COLUMNS} | {
         "id": record.id,
@@ -470,6 +501,7 @@ def _row(record: Record, contact: str | None, resolved: Mapping[str, str]) -> di
         "declared_programmes": list(record.programmes),
         "keywords": list(record.keywords),
         "ends": last_day(record),
+        "personal": int(holds_personal_data(record)),
         "details": record.details(),
         "content_hash": hashlib.sha256(f"{record.content_hash}{contact or ''}".encode()).hexdigest(),
     }
@@ -489,6 +521,7 @@ def _read(row: Row[Any], tags: Mapping[str, float]) -> StoredRecord:
         province=row.province,
         city=row.city,
         county=row.county,
+        region_code=row.region_code,
         date=row.date,
         keywords=tuple(row.keywords),
         programmes=tuple(row.declared_programmes),
@@ -503,6 +536,7 @@ def _read(row: Row[Any], tags: Mapping[str, float]) -> StoredRecord:
         row.institution_id,
         row.owner,
         row.ends,
+        bool(row.personal),
         row.revision,
         bool(row.withdrawn),
         tags,

@@ -6,18 +6,24 @@ Contacts, source rows and visibility have no way in here: every field that leave
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+from matcher.accounts import Account, ApiKey
 from matcher.answering import Answer, Match
+from matcher.audit import Entry
 from matcher.evaluate import Evaluation, paired_difference
+from matcher.judged import Judgement
 from matcher.judgements import Judgements
 from matcher.partners import Partner
 from matcher.programs import Programme, Tag
 from matcher.rank import LEVEL_NAMES
 from matcher.records import KIND_NAMES, PROGRAMME_NAMES, RECORD_TYPES, Institution, Kind, Record
 from matcher.store import StoredRecord
+from matcher.uploads import Upload
+from matcher.visibility import ROLE_NAMES, Viewer
 
 NOTHING_FOUND = "没有找到与该需求相关的成果或专利。可以补充材料、工艺、指标等技术细节后再试。"
 NOTHING_THERE = "库中还没有可供匹配的记录。请先用 matcher ingest 导入成果和专利。"
@@ -49,10 +55,112 @@ def record_json(stored: StoredRecord) -> dict[str, Any]:
         "province": record.province,
         "city": record.city,
         "county": record.county,
+        "region_code": record.region_code,
         "date": record.date,
         "keywords": list(record.keywords),
         "url": record.url,
         **{name: _plain(getattr(record, name)) for name in _own_fields(record.kind)},
+    }
+
+
+def record_answer_json(stored: StoredRecord, viewer: Viewer, contact: str | None = None) -> dict[str, Any]:
+    """A record by itself, with its programmes and what only its owner reads.
+
+    :param contact: for the owner, where it is asked for.
+    """
+    own = None
+    if viewer.account and viewer.owns(stored.owner):
+        own = {"visibility": stored.record.visibility, "source_id": stored.record.source_id, "contact": contact}
+    return {**record_json(stored), "programmes": record_programmes_json(stored.tags), "own": own}
+
+
+def facets_json(facets: Mapping[str, Counter[str]]) -> dict[str, Any]:
+    """Counts by kind, programme and province, the first two in their own order."""
+    kinds = {str(kind): name for kind, name in KIND_NAMES.items()}
+    names: Mapping[str, Mapping[str, str]] = {"kinds": kinds, "programmes": PROGRAMME_NAMES}
+    answer = {
+        name: [{"value": value, "name": named, "count": facets[name][value]} for value, named in own.items()]
+        for name, own in names.items()
+    }
+    provinces = sorted(facets["provinces"].items(), key=lambda item: (-item[1], item[0]))
+    answer["provinces"] = [{"value": value, "name": value, "count": count} for value, count in provinces]
+    return answer
+
+
+ACTION_NAMES: Mapping[str, str] = {"add": "提交", "update": "修改", "withdraw": "撤回"}
+
+
+def history_json(entry: Entry, viewer: Viewer) -> dict[str, Any]:
+    """One change of a record, for its owner. Others are named by what they are, never by who."""
+    by = "您" if entry.account == viewer.account else "平台"
+    fields = entry.details.get("fields", [])
+    return {
+        "at": entry.at,
+        "by": by,
+        "action": entry.action,
+        "action_name": ACTION_NAMES.get(entry.action, "其他"),
+        "fields": list(fields),
+    }
+
+
+def upload_json(upload: Upload) -> dict[str, Any]:
+    """A file and how far it has been read."""
+    names = ("read", "added", "updated", "unchanged", "rejected")
+    return {
+        "id": upload.id,
+        "file_name": upload.file_name,
+        "kind": upload.kind,
+        "visibility": upload.visibility,
+        "status": upload.status,
+        "status_name": UPLOAD_STATUS_NAMES[upload.status],
+        "message": upload.message,
+        "counts": {name: upload.report[name] for name in names} if upload.report else None,
+        "rejects": upload.rejects is not None,
+        "created_at": upload.created_at,
+        "finished_at": upload.finished_at,
+    }
+
+
+UPLOAD_STATUS_NAMES: Mapping[str, str] = {
+    "waiting": "等待处理",
+    "running": "正在处理",
+    "done": "已完成",
+    "failed": "处理失败",
+}
+
+
+def judgement_json(judgement: Judgement) -> dict[str, Any]:
+    """One judgement."""
+    return {
+        "need_id": judgement.need_id,
+        "offer_id": judgement.offer_id,
+        "level": judgement.level,
+        "level_name": LEVEL_NAMES[judgement.level],
+        "at": judgement.at,
+    }
+
+
+def account_json(account: Account, keys: Sequence[ApiKey]) -> dict[str, Any]:
+    """An account with its keys, which it no longer knows themselves."""
+    return {
+        "id": account.id,
+        "name": account.name,
+        "role": account.role,
+        "role_name": ROLE_NAMES[account.role],
+        "created_at": account.created_at,
+        "closed_at": account.closed_at,
+        "keys": [key_json(key) for key in keys],
+    }
+
+
+def key_json(key: ApiKey) -> dict[str, Any]:
+    """A key without its secret."""
+    return {
+        "id": key.id,
+        "name": key.name,
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at,
     }
 
 

@@ -53,6 +53,10 @@ class Viewer:
         """Whether a record of this owner is the viewer's to read in full and to change."""
         return self.role == "operator" or (self.account != 0 and owner == self.account)
 
+    def may_change(self, kind: Kind, owner: int) -> bool:
+        """Whether a record is the viewer's to change. Institutions are nobody's own: administrators keep them."""
+        return self.role == "operator" or (self.role == "admin" if kind == "institution" else self.owns(owner))
+
     def may_know_names(self, visibility: Visibility, owner: int) -> bool:
         """Whether the viewer of a record may know whose it is."""
         return visibility == "public" or self.role == "admin" or self.owns(owner)

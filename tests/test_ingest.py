@@ -193,6 +193,8 @@ def test_the_columns_of_a_need_find_their_fields(desk: Desk) -> None:
         visibility="intermediaries",
         industry="农产品初加工",
         budget="80-150万元",
+        budget_min=800_000,
+        budget_max=1_500_000,
         cooperation="技术开发",
         deadline="2027-06-30",
     )

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from matcher.life import NEVER
 from matcher.partners import LEVEL_WEIGHT, OLDEST_WEIGHT, Partner, suggest
 from matcher.records import Achievement, institution_id
 from matcher.store import StoredRecord
@@ -25,7 +26,7 @@ def match(key: int, owner: str | None, level: int = 4, score: float = 0.9, **val
         institution=owner,
         **({"date": "2026"} | values),
     )
-    return StoredRecord(key, record.id, record, id_, key, False, {}), level, score
+    return StoredRecord(key, record.id, record, id_, 0, NEVER, False, key, False, {}), level, score
 
 
 def partners(
@@ -109,6 +110,9 @@ def test_the_asking_enterprise_is_never_suggested_to_itself(asker: str) -> None:
 
 def test_the_asking_enterprise_is_left_out_however_it_is_spelled() -> None:
     assert names(match(1, "云耳科技（巴中）有限公司"), asker="云耳科技(巴中)有限公司") == []
+    assert names(match(1, "云耳科技有限责任公司"), asker="云耳科技有限公司") == []
+    assert names(match(1, "蜀北农林大学园艺学院"), asker="蜀北农林大学成都校区") == []
+    assert names(match(1, "云耳科技（成都）有限公司"), asker="云耳科技有限公司") == ["云耳科技（成都）有限公司"]
     # Two names of one institution: the asker's name for it is enough.
     known = institution_id("四川云耳公司")
     assert names(match(1, "四川云耳公司"), match(2, "云耳", id_=known), asker="云耳") == []

@@ -71,6 +71,7 @@ def test_an_achievement_has_all_that_its_row_says() -> None:
         province="四川省",
         city="巴中市",
         county="通江县",
+        region_code="511921",
         date="2023-06",
         keywords=("银耳", "烘干"),
         programmes=("agriculture", "food"),
@@ -105,6 +106,8 @@ def test_a_need_has_an_asker_a_budget_and_a_deadline() -> None:
         institution="四川云耳公司",
         industry="农产品初加工",
         budget="80万元",
+        budget_min=800_000,
+        budget_max=800_000,
         cooperation="开发",
         deadline="2027-06-30",
     )
@@ -352,9 +355,81 @@ def test_the_seven_programmes_are_known_by_code_and_name(written: str, codes: tu
     assert parsed(programmes=written).programmes == codes
 
 
-def test_a_place_is_put_together_from_its_columns() -> None:
-    record = parsed(province="四川", city="巴中市", region="四川省达州市通川区")
-    assert (record.province, record.city, record.county) == ("四川省", "巴中市", "通川区")
+@pytest.mark.parametrize(
+    ("columns", "place"),
+    [
+        ({"province": "四川", "city": "巴中市", "region": "南江县"}, ("四川省", "巴中市", "南江县", "511922")),
+        ({"county": "南江县"}, ("四川省", "巴中市", "南江县", "511922")),
+        ({"region": "巴中"}, ("四川省", "巴中市", None, "511900")),
+        ({"region": "鼓楼区"}, (None, None, "鼓楼区", None)),
+        ({"city": "不详", "county": "郫县"}, ("四川省", "成都市", "郫都区", "510117")),
+        # A column says more than an address.
+        ({"province": "四川", "city": "巴中市", "region": "四川省达州市通川区"}, ("四川省", "巴中市", None, "511900")),
+    ],
+)
+def test_a_place_is_put_together_from_its_columns(columns: dict[str, str], place: tuple[str | None, ...]) -> None:
+    record = parsed(**columns)
+    assert (record.province, record.city, record.county, record.region_code) == place
+
+
+@pytest.mark.parametrize(
+    ("written", "date"),
+    [
+        ("2020年1月至2022年12月", "2022-12"),
+        ("2020年1月至今", "2020-01"),
+        ("2024年第一季度", "2024-03"),
+        ("二〇二四年三月", "2024-03"),
+        ("45356", "2024-03-05"),
+    ],
+)
+def test_of_a_period_the_end_is_the_date(written: str, date: str) -> None:
+    assert parsed(date=written).date == date
+
+
+@pytest.mark.parametrize(
+    ("written", "deadline"),
+    [
+        ("2026年12月31日前", "2026-12-31"),
+        ("2024年3月5日至2026年6月", "2026-06"),
+        ("截至2026年底", "2026-12"),
+        ("2024年3月起长期有效", None),
+        ("长期有效", None),
+    ],
+)
+def test_a_need_ends_when_its_period_does(written: str, deadline: str | None) -> None:
+    need = parsed("need", deadline=written, expires=written)
+    assert isinstance(need, Need)
+    assert need.deadline == need.expires == deadline
+
+
+@pytest.mark.parametrize(
+    ("written", "money"),
+    [
+        ("50-100万元", (500_000, 1_000_000, False)),
+        ("100万以上", (1_000_000, None, False)),
+        ("面议", (None, None, True)),
+        ("50", (None, None, False)),
+        ("", (None, None, False)),
+    ],
+)
+def test_a_budget_is_kept_as_written_and_in_yuan(written: str, money: tuple[int | None, int | None, bool]) -> None:
+    need = parsed("need", budget=written)
+    assert isinstance(need, Need)
+    assert (need.budget or "") == written
+    assert (need.budget_min, need.budget_max, need.negotiable) == money
+
+
+def test_ipc_symbols_have_one_form_and_other_classes_are_left_out() -> None:
+    patent = parsed("patent", ipc="A01G 18/00(2018.01)I; a23l31/00；LOC(13)09-03")
+    assert isinstance(patent, Patent)
+    assert patent.ipc == ("A01G18/00", "A23L31/00")
+
+
+def test_the_former_name_in_an_institution_s_name_is_an_alias() -> None:
+    new = parsed("institution", title="蜀北农林大学（原蜀北农学院）", aliases="蜀北农大")
+    assert isinstance(new, Institution)
+    assert (new.title, new.aliases) == ("蜀北农林大学", ("蜀北农大", "蜀北农学院"))
+    assert new.id == institution_id("蜀北农林大学")
 
 
 def test_a_title_without_a_body_is_embedded_alone() -> None:

@@ -38,6 +38,11 @@ class Toy(NamedTuple):
     weights: dict[str, Any]
 
 
+def under(prefix: str) -> str:
+    """A symbol as patents have it, under a class, subclass or main group."""
+    return f"{prefix:B<4} 1/02" if len(prefix) < 5 else prefix.partition("/")[0] + "/02"
+
+
 def tagged(tokenizer: Tokenizer, text: str, ipc: tuple[str, ...] = (), industry: str | None = None) -> TaggedText:
     return TaggedText(FakeEncoder().encode([text], "document")[0], tokenizer.terms(text), ipc, industry)
 
@@ -57,7 +62,7 @@ def toy(shared_embedder: Embedder, tokenizer: Tokenizer) -> Toy:
             own = programmes()[place(codes[0])] if codes else programmes()[place("environment")]
             # One text in ten is filed elsewhere.
             filed = own if i % 10 else programmes()[place("machinery")]
-            ipc = (f"{draw.choice(filed.ipc)} 1/02",) if i % 2 else ()
+            ipc = (under(draw.choice(filed.ipc)),) if i % 2 else ()
             industry = f"{draw.choice(filed.industries)}业" if i % 3 == 0 else None
             texts.append(tagged(tokenizer, "，".join([*phrases, f"第{i}号"]), ipc, industry))
             labels.append([code in codes for code in PROGRAMME_CODES])
@@ -204,7 +209,7 @@ def test_a_patent_class_of_a_programme_speaks_for_it(filing: Tagger, tokenizer: 
     for code in PROGRAMME_CODES:
         own = programmes()[place(code)].ipc[0]
         foreign = programmes()[place("food" if code != "food" else "agriculture")].ipc[0]
-        filed, half = (replace(plain, ipc=symbols) for symbols in ((f"{own} 1/02",), (own, foreign)))
+        filed, half = (replace(plain, ipc=symbols) for symbols in ((under(own),), (own, foreign)))
         assert filing.probabilities(filed)[place(code)] > before[place(code)]
         # Classes of two programmes speak for neither of them, and against all others.
         assert filing.probabilities(half)[place(code)] == pytest.approx(before[place(code)])

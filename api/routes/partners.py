@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.deps import CallingViewer, ReadyMatcher, RunningService, require_json
+from api.access import SignedIn
+from api.batching import answered
+from api.deps import ReadyMatcher, RunningService, require_json
 from api.openapi import problems
 from api.schemas.answered import PartnersAnswer
 from api.schemas.asked import PartnersIn
@@ -20,14 +21,14 @@ router = APIRouter(prefix="/v1", tags=["匹配"])
     description="按相关成果的数量、关联度和新近程度推荐机构，附依据。不会推荐提出需求的企业自己。",
     response_description="推荐的机构",
     response_model=PartnersAnswer,
-    responses=problems(400, 413, 415, 422, 429, 500, 503),
+    responses=problems(400, 401, 413, 415, 422, 429, 500, 503),
     dependencies=[Depends(require_json)],
 )
 async def partners(
-    asked: PartnersIn, request: Request, service: RunningService, _: ReadyMatcher, viewer: CallingViewer
+    asked: PartnersIn, request: Request, service: RunningService, _: ReadyMatcher, caller: SignedIn
 ) -> Response:
     """Name partners for one question."""
     # Matches themselves are not shown: explaining one is enough.
-    query = asked.query(viewer, limit=1, partners=asked.limit)
+    query = asked.query(caller.viewer, limit=1, partners=asked.limit)
     answer = await service.answers.ask(request, query)
-    return Response(orjson.dumps({"partners": partners_json(answer.partners)}), media_type="application/json")
+    return answered({"partners": partners_json(answer.partners)})

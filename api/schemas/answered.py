@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from api.schemas import examples
 from api.schemas.examples import shown
-from matcher.records import Kind
+from matcher.records import Kind, Visibility
 
 
 class InstitutionRef(BaseModel):
@@ -35,6 +35,7 @@ class RecordBase(BaseModel):
     province: str | None = Field(description="省级行政区")
     city: str | None = Field(description="市州")
     county: str | None = Field(description="区县")
+    region_code: str | None = Field(description="行政区划代码（GB/T 2260），为能够确定的最小一级；不能确定时为 null")
     date: str | None = Field(description="日期，精确到原始数据给出的程度：2024、2024-03 或 2024-03-05")
     keywords: list[str] = Field(description="关键词")
     url: str | None = Field(description="原始网页")
@@ -59,7 +60,7 @@ class PatentOut(RecordBase):
     kind: Literal["patent"] = Field(description="记录类型")
     publication_number: str | None = Field(description="公开（公告）号")
     application_number: str | None = Field(description="申请号")
-    ipc: list[str] = Field(description="IPC 分类号")
+    ipc: list[str] = Field(description="IPC 分类号，统一写法如 A01G18/00")
     legal_status: str | None = Field(description="法律状态")
     application_date: str | None = Field(description="申请日")
     publication_date: str | None = Field(description="公开日")
@@ -73,7 +74,10 @@ class NeedOut(RecordBase):
 
     kind: Literal["need"] = Field(description="记录类型")
     industry: str | None = Field(description="所属行业")
-    budget: str | None = Field(description="拟投入资金")
+    budget: str | None = Field(description="拟投入资金，原文")
+    budget_min: int | None = Field(description="拟投入资金的下限（元）；没有写明或无法换算时为 null")
+    budget_max: int | None = Field(description="拟投入资金的上限（元）；没有写明或无法换算时为 null")
+    negotiable: bool = Field(description="拟投入资金是否可面议")
     cooperation: str | None = Field(description="合作方式")
     deadline: str | None = Field(description="截止日期")
     expires: str | None = Field(description="发布有效期")
@@ -111,8 +115,19 @@ class TagOut(ProgrammeScore):
     topic: str = Field(description="该专项中与文字最接近的方向")
 
 
+class OwnOut(BaseModel):
+    """What only the owner of a record reads of it."""
+
+    model_config = shown("仅提交方自己可见的内容", examples.OWN)
+
+    visibility: Visibility = Field(description="公开范围")
+    source_id: str = Field(description="提交方自己的编号")
+    contact: str | None = Field(description="联系方式")
+
+
 class _WithProgrammes(BaseModel):
     programmes: list[ProgrammeScore] = Field(description="记录所属的专项；不属于任何专项时为空")
+    own: OwnOut | None = Field(description="只有提交方自己能看到的内容；看别人的记录时为 null")
 
 
 class AchievementAnswer(_WithProgrammes, AchievementOut):
@@ -136,7 +151,7 @@ class NeedAnswer(_WithProgrammes, NeedOut):
 class InstitutionAnswer(_WithProgrammes, InstitutionOut):
     """An institution; it belongs to no programme."""
 
-    model_config = shown("机构", examples.INSTITUTION | {"programmes": []})
+    model_config = shown("机构", examples.INSTITUTION | {"programmes": [], "own": None})
 
 
 RecordAnswer = Annotated[AchievementAnswer | PatentAnswer | NeedAnswer | InstitutionAnswer, Field(discriminator="kind")]

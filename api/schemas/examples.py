@@ -31,6 +31,7 @@ COMMON: Example = {
     "province": "四川省",
     "city": "绵阳市",
     "county": None,
+    "region_code": "510700",
     "date": "2023-06",
     "keywords": ["银耳", "热泵干燥"],
     "url": None,
@@ -74,6 +75,9 @@ STORED_NEED: Example = {
     "institution": {"id": "org-3x5wq7n2jd4ta", "name": "通江县雾里菌品有限公司"},
     "industry": "农副食品加工业",
     "budget": "80 万元",
+    "budget_min": 800_000,
+    "budget_max": 800_000,
+    "negotiable": False,
     "cooperation": "合作开发",
     "deadline": "2026-12-31",
     "expires": None,
@@ -155,7 +159,63 @@ PROBLEM: Example = {
 
 def with_programmes(record: Example) -> Example:
     """A record as it is shown by itself."""
-    return record | {"programmes": [PROGRAMME_SCORE]}
+    return record | {"programmes": [PROGRAMME_SCORE], "own": None}
+
+
+RECORD_ANSWER = with_programmes(ACHIEVEMENT)
+OWN: Example = {"visibility": "public", "source_id": "CG-2023-018", "contact": "科技处，0827-0000000"}
+ACHIEVEMENT_REQUEST: Example = {
+    "kind": "achievement",
+    "title": ACHIEVEMENT["title"],
+    "abstract": ACHIEVEMENT["abstract"],
+    "institution": INSTITUTION_REF["name"],
+    "province": "四川省",
+    "date": "2023-06",
+    "keywords": ["银耳", "热泵干燥"],
+    "maturity": "中试",
+}
+PATENT_REQUEST: Example = {
+    "kind": "patent",
+    "title": PATENT["title"],
+    "abstract": PATENT["abstract"],
+    "institution": INSTITUTION_REF["name"],
+    "publication_number": PATENT["publication_number"],
+    "ipc": PATENT["ipc"],
+}
+NEED_REQUEST: Example = {
+    "kind": "need",
+    "title": NEED["title"],
+    "abstract": NEED["text"],
+    "institution": "通江县雾里菌品有限公司",
+    "budget": "50-100万元",
+    "deadline": "2030-12-31",
+    "visibility": "intermediaries",
+    "contact": "生产部，0827-0000000",
+}
+INSTITUTION_REQUEST: Example = {
+    "kind": "institution",
+    "title": INSTITUTION["title"],
+    "type": INSTITUTION["type"],
+    "aliases": INSTITUTION["aliases"],
+}
+FACETS: Example = {
+    "kinds": [{"value": "achievement", "name": "科技成果", "count": 120}],
+    "programmes": [{"value": "agriculture", "name": "现代农业", "count": 34}],
+    "provinces": [{"value": "四川省", "name": "四川省", "count": 88}],
+}
+STATISTICS: Example = {
+    "records": {"achievement": 120, "patent": 4097, "need": 37, "institution": 15},
+    "own": {"achievement": 0, "patent": 0, "need": 2, "institution": 0},
+    "judgements": 0,
+    "generation": 12,
+}
+CHANGE: Example = {
+    "at": "2026-03-05T08:00:00+00:00",
+    "by": "您",
+    "action": "update",
+    "action_name": "修改",
+    "fields": ["abstract", "visibility"],
+}
 
 
 def shown(description: str, example: Example) -> ConfigDict:

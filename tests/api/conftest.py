@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ from matcher.engine import Matcher
 from matcher.records import Kind
 from matcher.settings import Settings
 from tests.api.support import HIDDEN_OFFER, RECORDS, ready
+
+Key = Callable[[str], dict[str, str]]
+SignedIn = Callable[[str], TestClient]
 
 
 def ingest(matcher: Matcher, folder: Path, kind: Kind, rows: list[Mapping[str, Any]], source: str) -> None:
@@ -44,10 +47,39 @@ def matcher(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(scope="session")
-def client(matcher: Matcher) -> Iterator[TestClient]:
+def anonymous(matcher: Matcher) -> Iterator[TestClient]:
     with TestClient(create_app(matcher=matcher)) as opened:
         ready(opened)
         yield opened
+
+
+@pytest.fixture(scope="session")
+def key(matcher: Matcher) -> Key:
+    """Makes an account of a role, and gives the header that its key goes in."""
+
+    def make(role: str) -> dict[str, str]:
+        _, secret = matcher.accounts.add_key(matcher.accounts.add(f"测试账号 {role}", role), "测试")
+        return {"Authorization": f"Bearer {secret}"}
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def signed_in(anonymous: TestClient, key: Key) -> SignedIn:
+    """The same application, for accounts of the role that is asked for."""
+
+    def sign_in(role: str) -> TestClient:
+        client = TestClient(anonymous.app, headers=key(role))
+        client.portal = anonymous.portal  # one event loop for the application, as it has in life
+        return client
+
+    return sign_in
+
+
+@pytest.fixture(scope="session")
+def client(signed_in: SignedIn) -> TestClient:
+    """An enterprise that owns nothing."""
+    return signed_in("enterprise")
 
 
 @pytest.fixture(autouse=True)

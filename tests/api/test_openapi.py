@@ -7,22 +7,47 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
-from api.schemas import answered, asked
+from api.schemas import accounts, answered, asked, records, uploads
 
-ROUTES = {
+OPEN = {("get", "/healthz"), ("get", "/readyz"), ("get", "/metrics")}
+ROUTES = OPEN | {
     ("post", "/v1/match"),
     ("post", "/v1/partners"),
     ("post", "/v1/tag"),
     ("get", "/v1/programmes"),
+    ("post", "/v1/records"),
+    ("get", "/v1/records"),
     ("get", "/v1/records/{id}"),
-    ("get", "/healthz"),
-    ("get", "/readyz"),
-    ("get", "/metrics"),
+    ("put", "/v1/records/{id}"),
+    ("delete", "/v1/records/{id}"),
+    ("get", "/v1/records/{id}/history"),
+    ("get", "/v1/records/{id}/matches"),
+    ("get", "/v1/records/{id}/similar"),
+    ("get", "/v1/records/{id}/partners"),
+    ("get", "/v1/facets"),
+    ("get", "/v1/statistics"),
+    ("get", "/v1/export"),
+    ("post", "/v1/uploads"),
+    ("get", "/v1/uploads"),
+    ("get", "/v1/uploads/{id}"),
+    ("get", "/v1/uploads/{id}/rejects"),
+    ("post", "/v1/judgements"),
+    ("get", "/v1/judgements"),
+    ("delete", "/v1/judgements"),
+    ("get", "/v1/account"),
+    ("post", "/v1/account/keys"),
+    ("delete", "/v1/account/keys/{key_id}"),
+    ("post", "/v1/session"),
+    ("delete", "/v1/session"),
+    ("get", "/v1/accounts"),
+    ("post", "/v1/accounts"),
+    ("delete", "/v1/accounts/{id}"),
 }
+MODULES = (accounts, answered, asked, records, uploads)
 
 
 def models() -> list[type[BaseModel]]:
-    found = [value for module in (asked, answered) for value in vars(module).values() if isinstance(value, type)]
+    found = [value for module in MODULES for value in vars(module).values() if isinstance(value, type)]
     return [model for model in found if issubclass(model, BaseModel) and model.model_config.get("json_schema_extra")]
 
 
@@ -53,6 +78,8 @@ def test_every_route_is_described_in_chinese(document: dict[str, Any]) -> None:
 def test_every_model_is_described_in_chinese_with_an_example(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     for name, schema in schemas.items():
+        if name.startswith("Body_"):  # the framework's own, of a form
+            continue
         assert schema["examples"], name
         assert chinese(schema["description"]), name
         assert schema["additionalProperties"] is False, name
@@ -67,8 +94,10 @@ def test_every_error_is_documented_as_a_problem(document: dict[str, Any]) -> Non
         for operation in own.values():
             errors = {status: response for status, response in operation["responses"].items() if int(status) >= 400}
             assert all(response["content"] == problem for response in errors.values())
-            if "requestBody" in operation:
-                assert set(errors) - {"429"} == {"400", "413", "415", "422", "500", "503"}, path
+            if "application/json" in operation.get("requestBody", {}).get("content", {}):
+                assert set(errors) >= {"400", "413", "415", "422", "500", "503"}, path
+            if path.startswith("/v1/"):
+                assert set(errors) >= {"401", "429", "500", "503"}, path
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 

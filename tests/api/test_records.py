@@ -29,9 +29,14 @@ def test_a_public_record_is_shown_with_its_programmes(client: TestClient, matche
     for stored in public:
         answer = client.get(f"/v1/records/{stored.id}")
         assert answer.status_code == 200
-        assert answer.json() == record_json(stored) | {"programmes": record_programmes_json(stored.tags)}
+        assert answer.json() == record_json(stored) | {"programmes": record_programmes_json(stored.tags), "own": None}
         for word in (PHONE, "visibility", "contact", "source_id"):
             assert word not in answer.text
+
+
+def test_a_record_shows_the_code_of_its_place(client: TestClient) -> None:
+    record = client.get(f"/v1/records/{institution_id(UNIVERSITY)}").json()
+    assert (record["province"], record["city"], record["region_code"]) == ("四川省", "绵阳市", "510700")
 
 
 def test_an_institution_shows_its_type_and_other_names(client: TestClient) -> None:

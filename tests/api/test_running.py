@@ -21,7 +21,7 @@ from matcher.engine import Matcher
 from matcher.errors import ModelError, SettingError
 from matcher.settings import Settings
 from matcher.store import Store
-from tests.api.conftest import ingest
+from tests.api.conftest import Key, ingest
 from tests.api.support import DRYING, assert_problem, ready, titles, wait_for
 
 
@@ -47,7 +47,7 @@ def test_importing_the_application_starts_nothing() -> None:
 
 
 def test_it_is_alive_at_once_and_ready_when_everything_is_loaded(
-    matcher: Matcher, monkeypatch: pytest.MonkeyPatch
+    matcher: Matcher, key: Key, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = threading.Event()
     match = matcher.match
@@ -57,7 +57,7 @@ def test_it_is_alive_at_once_and_ready_when_everything_is_loaded(
         return match(query)
 
     monkeypatch.setattr(matcher, "match", slowly)
-    with TestClient(create_app(matcher=matcher)) as client:
+    with TestClient(create_app(matcher=matcher), headers=key("enterprise")) as client:
         assert client.get("/healthz").json() == {"status": "ok"}
         answer = client.get("/readyz")
         assert assert_problem(answer, 503)["detail"] == LOADING
@@ -183,9 +183,11 @@ def test_two_applications_in_one_process_count_apart(client: TestClient, matcher
         assert figure(other, "matcher_requests_total", route="/v1/match") == 0
 
 
-def test_it_answers_at_once_while_questions_are_computed(matcher: Matcher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_answers_at_once_while_questions_are_computed(
+    matcher: Matcher, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
     released, begun = threading.Event(), threading.Event()
-    with TestClient(create_app(matcher=matcher)) as client:
+    with TestClient(create_app(matcher=matcher), headers=key("enterprise")) as client:
         ready(client)
         match_many = matcher.match_many
 

@@ -55,7 +55,6 @@ def test_nobody_can_call_himself_somebody_else(client: TestClient) -> None:
     body = {"text": HIDDEN_NEEDS[0]["abstract"], "filters": {"kinds": ["need"]}, "min_level": 1}
     plain = client.post("/v1/match", json=body).json()
     headers = {
-        "Authorization": "Bearer operator",
         "Cookie": "viewer=operator",
         "X-Viewer": "operator",
         "X-Forwarded-User": "admin",

@@ -253,3 +253,62 @@ def test_an_alias_that_another_institution_has_already_stays_with_it(store: Stor
     put(store, institution("四川农业大学", "川农"), institution("四川农业银行", "川农"))
     put(store, achievement(1, institution="川农"))
     assert stored(store, achievement(1)).institution_id == institution_id("四川农业大学")
+
+
+def test_an_offer_of_a_campus_or_a_department_belongs_to_the_university(store: Store) -> None:
+    parts = ("蜀北农林大学南充校区", "蜀北农林大学园艺学院", "蜀北农林大学")
+    put(store, *(achievement(n, institution=name) for n, name in enumerate(parts)))
+    known = institution_id("蜀北农林大学")
+    assert {stored(store, achievement(n)).institution_id for n in range(3)} == {known}
+    assert [stored(store, achievement(n)).record.institution for n in range(3)] == [*parts]
+    assert [(each.id, each.record.title) for each in store.records("institution")] == [(known, "蜀北农林大学")]
+
+
+def test_an_offer_of_a_university_s_hospital_belongs_to_the_hospital(store: Store) -> None:
+    put(store, achievement(1, institution="蜀北大学"), achievement(2, institution="蜀北大学附属医院"))
+    assert stored(store, achievement(2)).institution_id == institution_id("蜀北大学附属医院")
+
+
+def test_a_department_that_was_registered_stands_for_itself(store: Store) -> None:
+    put(store, institution("蜀北农林大学园艺学院"), achievement(1, institution="蜀北农林大学园艺学院"))
+    assert stored(store, achievement(1)).institution_id == institution_id("蜀北农林大学园艺学院")
+
+
+def test_a_company_is_known_under_every_form_of_its_name(store: Store) -> None:
+    put(store, achievement(1, institution="云耳菌业有限责任公司"), achievement(2, institution="云耳菌业有限公司"))
+    put(
+        store,
+        achievement(3, institution="云耳菌业股份有限公司"),
+        achievement(4, institution="云耳菌业（成都）有限公司"),
+    )
+    owners = [stored(store, achievement(n)).institution_id for n in range(1, 5)]
+    assert owners == [*[institution_id("云耳菌业有限责任公司")] * 3, institution_id("云耳菌业（成都）有限公司")]
+
+
+def test_a_company_registered_under_another_form_of_its_name_takes_over_what_is_its_own(store: Store) -> None:
+    put(store, achievement(1, institution="云耳菌业有限责任公司"))
+    put(store, institution("云耳菌业有限公司"), achievement(2, institution="云耳菌业有限责任公司"))
+    known = institution_id("云耳菌业有限公司")
+    assert {stored(store, achievement(n)).institution_id for n in (1, 2)} == {known}
+    assert [each.id for each in store.records("institution")] == [known]
+
+
+def test_two_registered_companies_stay_two(store: Store) -> None:
+    put(store, institution("云耳菌业有限责任公司"), institution("云耳菌业有限公司"))
+    put(store, achievement(1, institution="云耳菌业有限责任公司"), achievement(2, institution="云耳菌业有限公司"))
+    assert stored(store, achievement(1)).institution_id == institution_id("云耳菌业有限责任公司")
+    assert stored(store, achievement(2)).institution_id == institution_id("云耳菌业有限公司")
+
+
+def test_an_offer_under_a_former_name_belongs_to_the_same_institution(store: Store) -> None:
+    put(store, achievement(1, institution="蜀北农学院"))
+    put(store, achievement(2, institution="蜀北农林大学（原蜀北农学院）"))
+    assert stored(store, achievement(2)).institution_id == stored(store, achievement(1)).institution_id
+    put(store, institution("蜀北农林大学", "蜀北农学院"))
+    known = institution_id("蜀北农林大学")
+    assert {stored(store, achievement(n)).institution_id for n in (1, 2)} == {known}
+
+
+def test_a_record_keeps_its_region(store: Store) -> None:
+    put(store, achievement(1, province="四川省", region_code="510000"))
+    assert stored(store, achievement(1)).record.region_code == "510000"

@@ -1,0 +1,126 @@
+"""Files handed in: taken at once, read in the background, to be watched."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, Path, Query, Request, Response, UploadFile
+from fastapi.responses import FileResponse
+
+from api.access import SignedIn
+from api.deps import RunningService, StoreMatcher
+from api.once import ID, Answered, Cursor, IdempotencyKey, cursor_of, once, position
+from api.openapi import answers, problems
+from api.schemas.records import LIST_LIMIT
+from api.schemas.uploads import UploadOut, UploadPage
+from matcher.errors import InvalidQuery
+from matcher.records import Kind, Visibility
+from matcher.views import upload_json
+
+router = APIRouter(prefix="/v1/uploads", tags=["上传"])
+PATH = router.prefix
+
+UploadId = Annotated[str, Path(alias="id", max_length=64, pattern=ID, description="上传编号，如 up-…")]
+MAPPINGS = 50
+
+
+@router.post(
+    "",
+    summary="上传文件",
+    description="上传成果、专利或需求的表格。收到即返回，随后在后台处理；用 `GET /v1/uploads/{id}` 查看进度。",
+    status_code=202,
+    response_description="已收到",
+    response_model=UploadOut,
+    responses=problems(400, 401, 409, 413, 422, 429, 500, 503),
+)
+def upload(
+    request: Request,
+    service: RunningService,
+    matcher: StoreMatcher,
+    caller: SignedIn,
+    file: Annotated[UploadFile, File(description="文件")],
+    kind: Annotated[Kind | None, Form(description="记录类型；缺省按列名判断")] = None,
+    visibility: Annotated[Visibility, Form(description="没有写明公开范围的行按此处理")] = "public",
+    mapping: Annotated[
+        list[str] | None,
+        Form(alias="map", max_length=MAPPINGS, description="指明某字段在哪一列：字段=列名，可重复"),
+    ] = None,
+    name: IdempotencyKey = None,
+) -> Response:
+    """Take a file."""
+    columns = _mapping(mapping or [])
+
+    def work() -> Answered:
+        id_, path = matcher.uploads.receive(file.filename or "")
+        try:
+            with path.open("wb") as target:
+                shutil.copyfileobj(file.file, target)
+            made = matcher.uploads.add(caller.viewer.account, id_, path, kind, visibility, columns)
+        except BaseException:
+            matcher.uploads.discard(id_)
+            raise
+        service.handed_in()
+        return Answered(202, upload_json(made), {"Location": f"{PATH}/{id_}"})
+
+    asked = {"file": file.filename, "size": file.size, "kind": kind, "visibility": visibility, "map": columns}
+    return once(request, service, caller, name, asked, work)
+
+
+@router.get(
+    "",
+    summary="列出自己的上传",
+    description="最近的在前。",
+    response_description="一页上传",
+    response_model=UploadPage,
+    responses=problems(401, 422, 429, 500, 503),
+)
+def page(
+    matcher: StoreMatcher,
+    caller: SignedIn,
+    limit: Annotated[int, Query(ge=1, le=LIST_LIMIT, description="最多返回多少条")] = 20,
+    cursor: Cursor = None,
+) -> dict[str, Any]:
+    """List the caller's uploads."""
+    found = matcher.uploads.page(caller.viewer.account, limit + 1, position(cursor))
+    return {
+        "uploads": [upload_json(one) for one in found[:limit]],
+        "next": cursor_of(found[limit - 1].id) if len(found) > limit else None,
+    }
+
+
+@router.get(
+    "/{id}",
+    summary="查看一次上传",
+    description="处理到哪一步、各行的结果、失败的原因。",
+    response_description="上传",
+    response_model=UploadOut,
+    responses=problems(401, 404, 422, 429, 500, 503),
+)
+def read(id_: UploadId, matcher: StoreMatcher, caller: SignedIn) -> dict[str, Any]:
+    """Show an upload."""
+    return upload_json(matcher.uploads.get(caller.viewer.account, id_))
+
+
+@router.get(
+    "/{id}/rejects",
+    summary="下载拒收表",
+    description="被拒收的行：行号、字段、原因和原始内容（CSV，UTF-8）。",
+    response_class=FileResponse,
+    responses=answers(200, content={"text/csv": {}}, description="拒收表") | problems(401, 404, 422, 429, 500, 503),
+)
+def rejects(id_: UploadId, matcher: StoreMatcher, caller: SignedIn) -> FileResponse:
+    """Give the table of refused rows."""
+    found = matcher.uploads.get(caller.viewer.account, id_)
+    path = matcher.uploads.rejects_file(found)
+    return FileResponse(path, media_type="text/csv", filename=f"{found.id}-rejects.csv")
+
+
+def _mapping(given: list[str]) -> dict[str, str]:
+    columns = {}
+    for one in given:
+        field, equals, column = one.partition("=")
+        if not (equals and field.strip() and column.strip()):
+            raise InvalidQuery("map", f"“{one[:40]}”应写成 字段=列名")
+        columns[field.strip()] = column.strip()
+    return columns
