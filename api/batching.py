@@ -35,9 +35,11 @@ BATCH_QUESTIONS = 64
 # The work of a question, in characters embedded: its texts as far as the model reads, and the rest of an answer.
 READ_CHARACTERS = 1_000
 REST_CHARACTERS = 60
-# Seconds for such a character before anything was measured; and the weight of each new measurement.
+# Seconds for such a character before anything was measured; and the weight of a new measurement, which counts more
+# when it is better: one batch that was kept waiting by a disk shall not turn people away for long.
 FIRST_PACE = 0.0003
 PACE_WEIGHT = 0.2
+BETTER_PACE_WEIGHT = 0.5
 # Those refused at one moment shall not all come back at one moment.
 RETRY_SPREAD = 2
 # Seconds that a refused client is told to stay away at most. The more are refused for each that is answered, the
@@ -209,8 +211,8 @@ class Collector(Generic[T]):
         with self._changed:
             pace = seconds / self._running_work
             # The first batch tells more than a guess, whatever it is.
-            weight = PACE_WEIGHT if self._measured else 1.0
-            self._pace += weight * (pace - self._pace)
+            weight = BETTER_PACE_WEIGHT if pace < self._pace else PACE_WEIGHT
+            self._pace += (weight if self._measured else 1.0) * (pace - self._pace)
             self._measured = True
             self._running_work = 0.0
             self._crowding += PACE_WEIGHT * (self._refused / len(batch) - self._crowding)

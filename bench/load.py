@@ -34,7 +34,7 @@ from figures import percentiles
 from homes import default_folder, home_of, origin
 from multiply import Question, questions
 from quiet import watched
-from serving import body, serving
+from serving import UNLIMITED, body, serving
 
 from matcher.embed import Encoder, load_encoder
 from matcher.records import embedded_text
@@ -51,8 +51,6 @@ REQUESTS_A_CONNECTION = 20
 LONG_SHARE = 0.25
 # All the needs that there are.
 EVERY_QUESTION = 1_000_000
-# One address asks for everybody here: these are not what is measured.
-UNLIMITED = {"MATCHER_RATE_LIMIT": 10**9, "MATCHER_RATE_LIMIT_ANONYMOUS": 10**9}
 
 
 @dataclass
