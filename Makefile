@@ -6,7 +6,7 @@ DATA ?= ../shared/data
 export MATCHER_HOME ?= $(CURDIR)/var
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench load weights constraints clean
+.PHONY: help run test lint format bench load fuzz weights constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ bench: $(VENV)/.bench ## measure speed and memory beside peers (SIZES=10000,1000
 
 load: $(VENV)/.bench ## measure 64 clients on two workers beside the bare model (LOAD='--seconds 20 --sets needs' for less)
 	$(BIN)/python bench/load.py --data $(DATA) $(LOAD)
+
+fuzz: $(VENV)/.dev ## feed 100,000 broken files to every reader (FUZZ="--inputs 5000 --only pdf" for others)
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 weights: $(VENV)/.run ## make the shipped calibration, tagger and ranker anew (needs the public texts in DATA)
 	$(BIN)/python bench/calibrate.py

@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from matcher import cli_operations
 from matcher.cli_accounts import app as accounts
+from matcher.cli_duplicates import compare, duplicates
 from matcher.console import JsonFlag, catch_up, opened, print_json, say
 from matcher.errors import MatcherError, UnknownColumn, UnreadableFile
+from matcher.faults import system_error
 
 if TYPE_CHECKING:
     from matcher.judgements import Judgements
     from matcher.queries import MatchQuery
+    from matcher.records import Kind
 
 # Seconds after which a worker that does not answer its parent is replaced. Loading a model can hold it up for some.
 WORKER_SILENCE = 60
@@ -43,6 +47,7 @@ MinLevel = Annotated[int, typer.Option("--min-level", help="最低关联度：4 
 
 
 app.add_typer(accounts, name="account")
+cli_operations.register(app)
 
 
 def main() -> None:
@@ -55,6 +60,9 @@ def main() -> None:
     except MatcherError as error:
         say(f"错误：{error}")
         sys.exit(1)
+    except OSError as error:
+        say(f"错误：{system_error(error)}")
+        sys.exit(1)
     except KeyboardInterrupt:
         say("已中断。已经确认写入的记录不会丢失，下次运行会接着处理。")
         sys.exit(130)
@@ -62,7 +70,7 @@ def main() -> None:
 
 @app.command()
 def ingest(
-    files: Annotated[list[Path], typer.Argument(help="CSV、XLSX 或 JSONL 文件", metavar="FILE…")],
+    files: Annotated[list[Path], typer.Argument(help="表格、需求表、专利 XML 或它们的 ZIP 压缩包", metavar="FILE…")],
     kind: Annotated[
         str | None, typer.Option("--kind", help="achievement、patent、need 或 institution；缺省按列名判断")
     ] = None,
@@ -70,6 +78,7 @@ def ingest(
         list[str] | None, typer.Option("--map", help="指明某字段在哪一列：字段=列名，可重复", metavar="字段=列名")
     ] = None,
     source: Annotated[str | None, typer.Option("--source", help="数据来源的名称；缺省为文件名")] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="只看会怎样导入：类别、列的对应、前几条，不写入")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """导入成果、专利、需求或机构，坏行写入拒收文件并说明原因。"""
@@ -79,6 +88,9 @@ def ingest(
     if kind is not None and kind not in KINDS:
         raise typer.BadParameter(f"“{kind}”不是记录类型；可用 {'、'.join(KINDS)}", param_hint="--kind")
     overrides = _mapping(mapping or [])
+    if preview:
+        _preview(files, kind, overrides, source, as_json)
+        return
     with opened() as matcher:
         reports, failed = [], None
         for file in files:
@@ -93,9 +105,16 @@ def ingest(
             if not as_json:
                 for line in report_lines(report):
                     say(line)
-        catch_up(matcher)
-        if as_json and reports:
-            print_json(reports[0] if len(files) == 1 else reports)
+        try:
+            catch_up(matcher)
+            found = compare(matcher)
+            if found.merged or found.proposed:
+                say(
+                    f"与已有记录重复：自动合并 {found.merged} 对，待确认 {found.proposed} 对（见 matcher duplicates）。"
+                )
+        finally:  # what is stored is stored, whatever becomes of the index
+            if as_json and reports:
+                print_json(reports[0] if len(files) == 1 else reports)
     if failed:
         raise typer.Exit(2)
 
@@ -228,6 +247,9 @@ def reindex() -> None:
         say(f"索引已重建，共 {matcher.index.count()} 条记录。")
 
 
+app.command()(duplicates)
+
+
 @app.command()
 def evaluate(
     needs: Annotated[Path | None, typer.Option("--needs", help="需求表：need_id,title,text；缺省为样例语料")] = None,
@@ -358,8 +380,10 @@ def serve() -> None:
     import uvicorn
 
     from matcher.settings import load_settings
+    from matcher.store import Store
 
     settings = load_settings()
+    Store(settings.store_url).close()  # what is wrong with it is told here in a sentence, and not by each worker
     say(f"服务地址：http://{settings.host}:{settings.port} （接口文档：/docs，按 Ctrl-C 停止）")
     uvicorn.run(
         "api.app:create_app",
@@ -391,6 +415,31 @@ def demo() -> None:
         print_need(need)
         query = MatchQuery(text=need.abstract, title=need.title, asker=need.institution, limit=3)
         print_answer(answer_json(matcher.match(query)))
+
+
+def _preview(
+    files: list[Path], kind: Kind | None, overrides: dict[str, str], source: str | None, as_json: bool
+) -> None:
+    from matcher.preview import preview_file
+    from matcher.settings import load_settings
+    from matcher.terminal import preview_lines
+
+    limit = load_settings().max_file_bytes
+    previews, failed = [], False
+    for file in files:
+        try:
+            shown = preview_file(file, kind, overrides, source, max_bytes=limit)
+        except (UnreadableFile, UnknownColumn) as error:
+            failed = True
+            say(f"错误：{error}")
+            continue
+        previews.append(shown.as_json())
+        if not as_json:
+            typer.echo("\n".join(preview_lines(shown)))
+    if as_json and previews:
+        print_json(previews[0] if len(files) == 1 else previews)
+    if failed:
+        raise typer.Exit(2)
 
 
 def _query(

@@ -19,7 +19,8 @@ from matcher.answering import COMPARED, PARTNER_DEPTH, RECALL, Answer, Answering
 from matcher.batch import BatchQuery, Matches, NeedVectors
 from matcher.batch_run import Job
 from matcher.batch_run import run as run_batch
-from matcher.embed import Embedder, Progress, VectorCache, load_encoder
+from matcher.deduplication import Duplicates
+from matcher.embed import Embedder, Progress, load_encoder
 from matcher.errors import Busy, InvalidQuery, NotFound
 from matcher.index import Index, Writer, open_index
 from matcher.indexing import Indexer
@@ -43,6 +44,7 @@ from matcher.settings import Settings
 from matcher.store import Store, StoredRecord, no_record
 from matcher.text import Tokenizer, normalize
 from matcher.uploads import Uploads
+from matcher.vectors import VectorCache
 from matcher.visibility import Viewer
 
 # Seconds a command waits for another process that writes the index.
@@ -61,6 +63,7 @@ class Matcher:
         self.judgements = JudgementBook(self.store.database)
         self.listing = Listing(self.store)
         self.uploads = Uploads(self.store, self.accounts, settings.home / "uploads")
+        self.duplicates = Duplicates(self.store, lambda: self.index, self.records)
         self._loading = threading.RLock()
         self._behind_since: float | None = None
 
@@ -116,7 +119,8 @@ class Matcher:
         :raises UnreadableFile: if the file is no table.
         :raises UnknownColumn: if an override names a column that is not there.
         """
-        return ingest_file(self.store, path, self.settings.home / "rejects", kind, overrides, source)
+        rejects, limit = self.settings.home / "rejects", self.settings.max_file_bytes
+        return ingest_file(self.store, path, rejects, kind, overrides, source, max_bytes=limit)
 
     def write(self, record: Record, contact: str | None, viewer: Viewer, seen: int | None = None) -> None:
         """Write one record of an account's own, or an institution for an administrator.

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     rate_limit: int = Field(6000, ge=1, description="每个密钥每分钟最多多少次请求")
     rate_limit_anonymous: int = Field(600, ge=1, description="不带密钥时，每个地址每分钟最多多少次请求")
     max_body_bytes: int = Field(1_000_000, ge=1_000, description="API 请求体上限（字节）")
+    max_file_bytes: int = Field(
+        1_000_000_000, ge=1_000_000, description="导入文件的上限（字节）；压缩包解压后的总大小也不得超过它"
+    )
     refresh_seconds: float = Field(1.0, gt=0, le=60, description="API 检查新数据的间隔（秒）")
 
     @cached_property

@@ -14,30 +14,79 @@ from rich.text import Text
 
 from matcher.evaluate import Evaluation, paired_difference
 from matcher.ingest import IngestReport
+from matcher.preview import Preview
 from matcher.programs import Tag
 from matcher.rank import LEVEL_NAMES
 from matcher.records import KIND_NAMES, KINDS, PROGRAMME_NAMES, Record
+from matcher.values import harmless
 
 # Where standard output is no terminal, lines are as long as their text.
 WIDE = 10_000
+# Of a long value in a preview.
+SHOWN_CHARS = 120
 RANKING_NAMES = {"ranker": "本排序器", "bm25": "BM25", "model": "单独使用模型", "against": "对照排序器"}
 
 
 def report_lines(report: IngestReport) -> list[str]:
-    """What an ingest did: the counts, then how columns were read and where the refused rows are."""
+    """What an ingest did: the counts, how columns were read part by part, and where the refused rows are."""
     counts = report.as_json()
-    line = f"{counts['file']}：读到 {counts['read']} 条{KIND_NAMES[report.kind]}，新增 {counts['added']}"
+    kind = KIND_NAMES[report.kind] if report.kind else "记录"
+    line = f"{counts['file']}：读到 {counts['read']} 条{kind}，新增 {counts['added']}"
     line += f"，更新 {counts['updated']}，未变 {counts['unchanged']}，拒收 {counts['rejected']}。"
     if counts["read"] == counts["unchanged"]:
         line += "内容与上次相同，没有任何改动。"
     lines = [line]
-    if report.columns:
-        lines.append("  列的对应：" + "，".join(f"{field}←{column}" for field, column in report.columns.items()))
-    if report.unused:
-        lines.append(f"  未使用的列：{'、'.join(report.unused)}（可用 --map 字段=列名 指明）")
+    for part in report.parts:
+        if part.reason:
+            lines.append(f"  没有导入{_part_name(part.name)}：{part.reason}")
+            continue
+        if part.name and part.kind:
+            own = f"读到 {part.counts.total()} 条{KIND_NAMES[part.kind]}，拒收 {part.counts['rejected']}。"
+            lines.append(f"  {_part_name(part.name)}：{own}")
+        if part.columns:
+            lines.append("  列的对应：" + "，".join(f"{field}←{column}" for field, column in part.columns.items()))
+        if part.unused:
+            lines.append(f"  未使用的列：{'、'.join(part.unused)}（可用 --map 字段=列名 指明）")
+        if part.note:
+            lines.append(f"  {part.note}")
     if counts["rejects_file"]:
         lines.append(f"  拒收的行及原因见 {counts['rejects_file']}")
     return lines
+
+
+def preview_lines(preview: Preview) -> list[str]:
+    """What a file would become: per part the kind, the columns and the first records."""
+    lines = [f"{preview.file}：预览，没有写入任何内容。"]
+    for part in preview.parts:
+        shown = part.as_json()
+        if part.reason:
+            lines.append(f"{_part_name(part.name)}不会导入：{part.reason}")
+            continue
+        lines.append(f"{_part_name(part.name)}判断为：{shown['kind_name']}（不对时用 --kind 指明）")
+        lines += [f"  {each['field_name']}（{each['field']}）← {each['column']}" for each in shown["columns"]]
+        if shown["unused"]:
+            lines.append(f"  未使用的列：{'、'.join(shown['unused'])}（可用 --map 字段=列名 指明）")
+        if shown["note"]:
+            lines.append(f"  {shown['note']}")
+        for number, record in enumerate(shown["records"], start=1):
+            lines.append(f"  第 {number} 条：{record['title']}（{record['id']}）")
+            lines += [f"    {field}：{_short(value)}" for field, value in record.items() if _is_shown(field, value)]
+        lines += [f"  第 {each['line']} 行会被拒收：{each['field']}，{each['reason']}" for each in shown["rejected"]]
+    return lines
+
+
+def _part_name(name: str) -> str:
+    return f"“{name}”" if name else ""
+
+
+def _is_shown(field: str, value: object) -> bool:
+    return bool(value) and field not in ("id", "kind", "title")
+
+
+def _short(value: object) -> str:
+    text = "；".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    text = " ".join(text.split())
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}…（共 {len(text)} 字）"
 
 
 def print_need(need: Record) -> None:
@@ -146,7 +195,9 @@ def write_tags(rows: Sequence[tuple[str, Sequence[Tag]]], output: Path | None) -
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["id", "programmes", "scores"])
     for id_, tags in rows:
-        writer.writerow([id_, ";".join(tag.code for tag in tags), ";".join(f"{tag.score:.4f}" for tag in tags)])
+        writer.writerow(
+            [harmless(id_), ";".join(tag.code for tag in tags), ";".join(f"{tag.score:.4f}" for tag in tags)]
+        )
     if output:
         stream.close()
 

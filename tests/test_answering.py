@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matcher.answering import Answer
-from matcher.embed import Embedder, VectorCache
+from matcher.embed import Embedder
 from matcher.engine import Matcher
 from matcher.errors import InvalidQuery
 from matcher.index import LocalIndex
@@ -22,6 +22,7 @@ from matcher.records import OFFER_KINDS, Achievement, Need, Record, Visibility
 from matcher.settings import Settings
 from matcher.store import Store
 from matcher.text import Tokenizer
+from matcher.vectors import VectorCache
 from matcher.visibility import ANONYMOUS, OPERATOR, PUBLIC, Viewer
 from tests.fakes import DIMENSION, PROCESSES, THINGS, FakeEncoder, index_document, ranker_weights
 

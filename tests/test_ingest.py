@@ -10,8 +10,11 @@ import pytest
 
 from matcher.errors import UnknownColumn, UnreadableFile
 from matcher.ingest import BATCH, REJECT_COLUMNS, IngestReport, ingest_file
+from matcher.readers import MAX_FILE_BYTES
 from matcher.records import ABSTRACT_LIMIT, KINDS, Achievement, Institution, Kind, Need, Patent, Record
+from matcher.settings import Settings
 from matcher.store import Store
+from tests.readers.making import NEED_FORM, ST36, docx, word_table, xlsx, zipped
 
 # Column names and values as platforms export them.
 ACHIEVEMENTS = [
@@ -159,8 +162,8 @@ def test_the_columns_of_an_achievement_find_their_fields(desk: Desk) -> None:
         date="2023-06",
         maturity="中试",
     )
-    assert report.columns["abstract"] == "成果简介"
-    assert report.columns["contact"] == "联系人"
+    assert report.parts[0].columns["abstract"] == "成果简介"
+    assert report.parts[0].columns["contact"] == "联系人"
 
 
 def test_the_columns_of_a_patent_find_their_fields(desk: Desk) -> None:
@@ -221,7 +224,7 @@ def test_a_header_below_a_title_and_empty_rows_do_not_matter(desk: Desk) -> None
 def test_a_column_that_nobody_knows_is_named_by_the_caller(desk: Desk) -> None:
     path = desk.file("成果.csv", [["成果名称", "干货"], ["银耳烘干", "每批20小时。"]])
     report = desk.bring(path)
-    assert report.unused == ("干货",)
+    assert report.parts[0].unused == ("干货",)
     assert desk.records()[0].abstract == ""
     assert outcome(desk.bring(path, overrides={"简介": "干货"})) == (1, 0, 1, 0, 0)
     assert desk.records()[0].abstract == "每批20小时。"
@@ -383,6 +386,21 @@ def test_the_report_says_what_programs_need_to_know(desk: Desk) -> None:
         "unchanged": 0,
         "rejected": 1,
         "rejects_file": str(report.rejects_file),
+        "parts": [
+            {
+                "name": "",
+                "kind": "achievement",
+                "read": 2,
+                "added": 1,
+                "updated": 0,
+                "unchanged": 0,
+                "rejected": 1,
+                "columns": {"title": "成果名称", "date": "完成时间"},
+                "unused": [],
+                "note": None,
+                "reason": None,
+            }
+        ],
     }
     assert desk.bring(desk.file("成果.csv", ACHIEVEMENTS)).as_json()["rejects_file"] is None
 
@@ -438,3 +456,119 @@ def test_a_table_without_titles_says_how_to_name_the_column(desk: Desk) -> None:
     path = desk.file("成果.csv", [["成果简介", "完成单位"], ["正文", "四川大学"]])
     with pytest.raises(UnreadableFile, match=r"没有找到标题列.*--map"):
         desk.bring(path)
+
+
+# ---------------------------------------------------------------- several parts
+
+
+def as_sheets(path: Path, **sheets: Sequence[Sequence[str]]) -> Path:
+    path.write_bytes(xlsx(*sheets.values(), names=list(sheets)))
+    return path
+
+
+def test_each_sheet_goes_in_as_the_kind_that_it_is(desk: Desk) -> None:
+    path = as_sheets(
+        desk.folder / "汇总.xlsx", 成果=ACHIEVEMENTS, 专利=PATENTS, 需求=NEEDS, 说明=[["甲栏", "乙栏"], ["x", "y"]]
+    )
+    report = desk.bring(path)
+    assert outcome(report) == (6, 6, 0, 0, 0)
+    assert report.kind is None
+    assert [(part.name, part.kind, part.counts["added"]) for part in report.parts] == [
+        *(("成果", "achievement", 2), ("专利", "patent", 2), ("需求", "need", 2)),
+        ("说明", None, 0),
+    ]
+    assert "看不出 汇总.xlsx 的“说明” 里是哪一类记录" in report.parts[3].reason
+    assert outcome(desk.bring(path)) == (6, 0, 0, 6, 0)
+
+
+def test_the_name_of_a_sheet_tells_what_its_columns_do_not(desk: Desk) -> None:
+    columns = [["标题", "摘要"], ["银耳烘干", "正文"]]
+    report = desk.bring(as_sheets(desk.folder / "汇总.xlsx", 需求=columns, 成果=columns))
+    assert [part.kind for part in report.parts] == ["need", "achievement"]
+
+
+def test_running_numbers_of_several_sheets_do_not_collide(desk: Desk) -> None:
+    first, second = ([["序号", "成果名称"], ["1", name]] for name in ("银耳烘干", "石墨提纯"))
+    path = as_sheets(desk.folder / "汇总.xlsx", 一季度=first, 二季度=second)
+    assert outcome(desk.bring(path)) == (2, 2, 0, 0, 0)
+    assert {record.source_id for record in desk.records()} == {"一季度 1", "二季度 1"}
+
+
+def test_an_archive_goes_in_member_by_member_and_names_each(desk: Desk) -> None:
+    inside = {
+        "成果/二季度.csv": "成果编号,成果名称,完成时间\n1,银耳烘干,2023\n2,石墨提纯,不详吧\n",
+        "需求.docx": docx(word_table(NEED_FORM)),
+        "照片.png": b"\x89PNG",
+    }
+    path = desk.folder / "材料.zip"
+    path.write_bytes(zipped(inside))
+    report = desk.bring(path)
+    assert outcome(report) == (3, 2, 0, 0, 1)
+    assert [(part.name, part.kind) for part in report.parts] == [
+        *(("成果/二季度.csv", "achievement"), ("需求.docx", "need"), ("照片.png", None))
+    ]
+    assert {record.source for record in desk.records()} == {"成果/二季度", "需求"}
+    (row,) = desk.rejects(report)
+    assert (row["部分"], row["行号"], row["字段"]) == ("成果/二季度.csv", "3", "日期")
+    assert report.as_json()["parts"][2]["reason"] == report.parts[2].reason  # type: ignore[index]
+
+
+def test_one_number_in_two_parts_is_told_with_the_part(desk: Desk) -> None:
+    first, second = ([["成果编号", "成果名称"], ["7", name]] for name in ("银耳烘干", "石墨提纯"))
+    report = desk.bring(as_sheets(desk.folder / "汇总.xlsx", 甲=first, 乙=second))
+    (row,) = desk.rejects(report)
+    assert row["部分"] == "乙"
+    assert "与“甲”第 2 行重复（7）" in row["原因"]
+
+
+def test_a_column_named_by_the_caller_is_taken_where_it_is(desk: Desk) -> None:
+    named = [["成果名称", "干货"], ["银耳烘干", "每批20小时。"]]
+    path = as_sheets(desk.folder / "汇总.xlsx", 甲=named, 乙=[["成果名称", "完成单位"], ["石墨", "某所"]])
+    desk.bring(path, overrides={"简介": "干货"})
+    assert {record.title: record.abstract for record in desk.records("achievement")} == {
+        "银耳烘干": "每批20小时。",
+        "石墨": "",
+    }
+
+
+def test_a_file_of_which_no_part_can_be_read_says_why_of_each(desk: Desk) -> None:
+    path = as_sheets(desk.folder / "汇总.xlsx", 甲=[["栏一", "栏二"], ["x", "y"]], 乙=[["栏三", "栏四"], ["x", "y"]])
+    with pytest.raises(UnreadableFile, match=r"汇总\.xlsx 的 2 个部分都不能导入：.*“甲”.*“乙”"):
+        desk.bring(path)
+    assert desk.store.revision() == 0
+
+
+def test_a_patent_file_of_the_office_goes_in(desk: Desk) -> None:
+    path = desk.folder / "公报.xml"
+    path.write_text(ST36, "utf-8")
+    assert outcome(desk.bring(path)) == (1, 1, 0, 0, 0)
+    (record,) = desk.records("patent")
+    assert isinstance(record, Patent)
+    assert (record.title, record.institution, record.co_institutions) == (
+        *("一种银耳干燥箱", "蜀北农林大学"),
+        ("四川云耳食品有限公司",),
+    )
+
+
+def test_a_part_of_a_kind_that_may_not_be_brought_is_refused_and_the_others_go_in(desk: Desk) -> None:
+    path = as_sheets(desk.folder / "汇总.xlsx", 机构=INSTITUTIONS, 需求=NEEDS)
+    report = ingest_file(desk.store, path, desk.rejects_folder, visibility="private", allowed=("need",))
+    assert "您只能提交技术需求" in report.parts[0].reason
+    assert {record.visibility for record in desk.records("need")} == {"intermediaries", "private"}
+    assert desk.records("institution") == []
+
+
+def test_a_file_over_the_limit_is_refused(desk: Desk) -> None:
+    path = desk.file("成果.csv", ACHIEVEMENTS)
+    with pytest.raises(UnreadableFile, match="超过 100 字节 的上限"):
+        ingest_file(desk.store, path, desk.rejects_folder, max_bytes=100)
+
+
+def test_what_the_rejects_file_keeps_of_a_row_fits_in_a_cell(desk: Desk) -> None:
+    rows = [["成果名称", "成果简介"], ["甲", "长" * 500_000]]
+    (row,) = desk.rejects(desk.bring(desk.file("成果.csv", rows)))
+    assert len(row["原始内容"]) == 32_767
+
+
+def test_the_limit_of_the_settings_is_that_of_the_readers() -> None:
+    assert Settings.model_fields["max_file_bytes"].default == MAX_FILE_BYTES

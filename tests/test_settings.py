@@ -44,6 +44,7 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
         "rate_limit": "7",
         "rate_limit_anonymous": "3",
         "max_body_bytes": "5000",
+        "max_file_bytes": "5000000",
         "refresh_seconds": "0.5",
     }
     for name, value in values.items():
@@ -93,6 +94,7 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
         ("MATCHER_THREADS", "0"),
         ("MATCHER_THREADS", "1.5"),
         ("MATCHER_MAX_BODY_BYTES", "10"),
+        ("MATCHER_MAX_FILE_BYTES", "10"),
         ("MATCHER_REFRESH_SECONDS", "0"),
         ("MATCHER_REFRESH_SECONDS", "nie"),
     ],

@@ -18,6 +18,9 @@ MIN_CONTAINED_CHARS = 3
 
 # Columns about a field, not the field: 申请人数量, 申请人类型, 摘要附图.
 _ABOUT = re.compile(r"(?:数量|个数|类型|代码|国别|国家|长度|附图|备注|邮编|状态|count|type)$")
+# In the name of a column of money; and what shows that a sum has a unit of its own, or is no sum.
+_UNIT = re.compile(r"[(（/]\s*(?:单位[:：]?)?((?:万|亿|百万)?元)[)）]?")
+_HAS_UNIT = re.compile(r"[元万亿]|^\D*$")
 _KIND_WORDS = {
     "patent": ("专利", "patent"),
     "achievement": ("成果", "achievement"),
@@ -37,9 +40,15 @@ class ColumnMap:
     unused: tuple[str, ...]
 
     def apply(self, row: Row) -> dict[str, str]:
-        """Give the values of a row by field; fields whose cell is empty are left out."""
-        values = row.values
-        return {field: values[column] for field, column in self.fields.items() if column in values}
+        """Give the values of a row by field; fields whose cell is empty are left out.
+
+        A sum without a unit takes the one in the name of its column, as in `预算(万元)`.
+        """
+        values = {field: row.values[column] for field, column in self.fields.items() if column in row.values}
+        if "budget" in values and (unit := _UNIT.search(self.fields["budget"])):
+            bare = values["budget"]
+            values["budget"] = bare if _HAS_UNIT.search(bare) else bare + unit[1]
+        return values
 
 
 def guess_kind(columns: Iterable[str], filename: str = "") -> str | None:

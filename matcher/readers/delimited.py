@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from matcher.readers.base import BadRow, LazyRows, Row, Table, bad_row, unreadable
-from matcher.readers.encoding import Encoding, Line, detect, lines
+from matcher.readers.base import MAX_COLUMNS, BadRow, LazyRows, Parts, Row, Table, bad_row, too_wide, unreadable
+from matcher.readers.encoding import TOO_LONG, Encoding, Line, detect, lines
 from matcher.readers.header import Header, locate
 from matcher.readers.records import Record, records
 
@@ -35,6 +35,14 @@ class _Layout(NamedTuple):
     header_line: int
     sample: list[Record]
     even_share: float
+
+
+def read_parts(path: Path) -> Parts:
+    """Give a delimited text file as its one part.
+
+    :raises UnreadableFile: as `read_delimited` does.
+    """
+    yield read_delimited(path)
 
 
 def read_delimited(path: Path) -> Table:
@@ -64,6 +72,8 @@ def _rows(path: Path, encoding: Encoding, layout: _Layout) -> Iterator[Row | Bad
         if isinstance(item, BadRow):
             yield item
             continue
+        if not any(item.cells):
+            continue
         cells = [_FORMULA_TEXT.sub(r"\1", cell) if cell.startswith("=") else cell for cell in item.cells]
         if header.surplus(cells):
             reason = f"这一行有 {len(cells)} 格，表头只有 {width} 列，请检查是否有多余的分隔符"
@@ -74,6 +84,11 @@ def _rows(path: Path, encoding: Encoding, layout: _Layout) -> Iterator[Row | Bad
 
 def _layout(path: Path, encoding: Encoding) -> _Layout | None:
     sample = _sample(path, encoding)
+    first, fault = next(((line.text, line.fault) for line in sample if line.text.strip()), ("", None))
+    if fault == TOO_LONG:
+        raise unreadable(path, f"第一行就有错：{fault}", _ADVICE)
+    if (widest := max(len(first.rstrip(f"{each} ").split(each)) for each in DELIMITERS)) > MAX_COLUMNS:
+        raise too_wide(path, widest)
     found = [layout for each in DELIMITERS if (layout := _try(sample, each)) and _is_credible(layout)]
     if found:
         # max keeps the first of equals, which is the more usual delimiter.
@@ -98,11 +113,14 @@ def _try(sample: list[Line], delimiter: str) -> _Layout | None:
     header = locate([record.cells for record in found], allow_single=delimiter == NO_DELIMITER)
     if header is None:
         return None
+    top = found[header.index]
     below = [record for record in found[header.index + 1 :] if any(record.cells)]
     even = sum(len(record.cells) == len(header.names) for record in below)
     share = even / len(below) if below else 1.0
-    return _Layout(delimiter, header, found[header.index].line, below, share)
+    return _Layout(delimiter, header, top.line, below, share)
 
 
 def _is_credible(layout: _Layout) -> bool:
+    if len(layout.header.names) > MAX_COLUMNS:
+        return False
     return layout.header.known > 1 or layout.even_share >= MIN_EVEN_SHARE

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from matcher.readers.aliases import is_known
-from matcher.readers.base import clean_cell
+from matcher.readers.base import MAX_COLUMNS, clean_cell
 
 #: The header is looked for in this many rows: forms carry a title and filling notes, never pages of them.
 HEADER_ROWS = 30
@@ -25,6 +26,7 @@ class Header:
     """The header row: where it stands, its cleaned cells, and a name for every position.
 
     :param index: its place among the rows that were looked at, from 0.
+    :param names: one more than `MAX_COLUMNS` where there are too many; readers refuse such a table.
     :param known: how many of its cells are names that some kind of record knows.
     """
 
@@ -45,7 +47,7 @@ class Header:
 
     def surplus(self, cells: Sequence[str]) -> bool:
         """Say whether a row has data beyond the last position of the header."""
-        return len(cells) > len(self.names) and any(map(clean_cell, cells[len(self.names) :]))
+        return len(cells) > len(self.names) and any(cell and clean_cell(cell) for cell in cells[len(self.names) :])
 
     def _is_repeated(self, values: dict[str, str]) -> bool:
         return all(cell == clean_name(values.get(name, "")) for name, cell in zip(self.names, self.cells, strict=True))
@@ -64,7 +66,7 @@ def locate(rows: Sequence[Sequence[str]], allow_single: bool = False) -> Header 
 
     :param allow_single: also accept a table of one column, if the name of that column is known.
     """
-    looked_at = [[clean_name(cell) for cell in cells] for cells in rows[:HEADER_ROWS]]
+    looked_at = [[clean_name(cell) for cell in _narrow(cells)] for cells in rows[:HEADER_ROWS]]
     known = [sum(map(is_known, set(cells))) for cells in looked_at]
     best = max(range(len(known)), key=lambda at: (known[at], -at), default=-1)
     if best < 0:
@@ -77,6 +79,14 @@ def locate(rows: Sequence[Sequence[str]], allow_single: bool = False) -> Header 
         return None
     cells = _with_upper_names(looked_at, best)
     return Header(best, cells, _distinct(cells), known[best])
+
+
+def _narrow(cells: Sequence[str]) -> Sequence[str]:
+    """Cut a row that is too wide to one cell more than is allowed, not counting empty cells at its end."""
+    if len(cells) <= MAX_COLUMNS:
+        return cells
+    end = next((at for at in range(len(cells), 0, -1) if cells[at - 1].strip()), 0)
+    return cells[: min(max(end, 1), MAX_COLUMNS + 1)]
 
 
 def _looks_like_names(cells: Sequence[str]) -> bool:
@@ -106,13 +116,13 @@ def _with_upper_names(rows: Sequence[Sequence[str]], at: int) -> tuple[str, ...]
 
 
 def _distinct(cells: Sequence[str]) -> tuple[str, ...]:
-    names: list[str] = []
+    names: dict[str, None] = {}
     taken = set(cells)
+    numbers: Counter[str] = Counter()
     for at, cell in enumerate(cells):
         name = base = cell or f"列{at + 1}"
-        number = 2
         while name in names or (name != cell and name in taken):
-            name = f"{base}_{number}"
-            number += 1
-        names.append(name)
+            numbers[base] += 1
+            name = f"{base}_{numbers[base] + 1}"
+        names[name] = None
     return tuple(names)

@@ -10,12 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from matcher.readers.aliases import is_known
-from matcher.readers.base import BadRow, LazyRows, Row, Table, bad_row, clean_cell, unreadable
+from matcher.readers.base import (
+    MAX_COLUMNS,
+    BadRow,
+    LazyRows,
+    Parts,
+    Row,
+    Table,
+    bad_row,
+    clean_cell,
+    unreadable,
+)
 from matcher.readers.encoding import Encoding, Line, detect, lines
 from matcher.readers.header import clean_name
 
 #: A larger JSON document that is not one object a line would fill the memory.
 MAX_DOCUMENT_BYTES = 512 * 1024 * 1024
+#: A document up to this size takes at most some 100 MB.
+MAX_SMALL_BYTES = 8 * 1024 * 1024
 #: The columns are gathered from this many rows: keys are optional in JSON, and a rare one comes late.
 SAMPLE_ROWS = 10_000
 #: Lists and objects inside of each other are followed so far; real records go two levels deep.
@@ -35,6 +47,25 @@ _DECODER = json.JSONDecoder(parse_int=str, parse_float=_float_text, parse_consta
 _JSON_ERRORS = (ValueError, RecursionError)
 
 
+def read_parts(path: Path) -> Parts:
+    """Give a JSON or JSONL file as its one part.
+
+    :raises UnreadableFile: as `read_json` does.
+    """
+    yield read_json(path)
+
+
+def is_large_document(path: Path) -> bool:
+    """Say whether reading a file would hold one large JSON document in memory.
+
+    :raises UnreadableFile: the operating system does not hand the file out.
+    """
+    if path.stat().st_size <= MAX_SMALL_BYTES:
+        return False
+    encoding = detect(path)
+    return encoding is not None and not _is_jsonl(path, encoding)
+
+
 def read_json(path: Path) -> Table:
     """Open a JSON or JSONL file as a table; in a document, `line` is where the object begins.
 
@@ -48,6 +79,9 @@ def read_json(path: Path) -> Table:
     for item in islice(rows, SAMPLE_ROWS):
         if isinstance(item, Row):
             columns.update(dict.fromkeys(item.values))
+        if len(columns) > MAX_COLUMNS:
+            what = f"里面的对象有超过 {MAX_COLUMNS} 种不同的键，不像是记录"
+            raise unreadable(path, what, _ADVICE)
     if not columns:
         raise unreadable(path, "里面没有读到任何 JSON 对象", _ADVICE)
     return Table(tuple(columns), rows)

@@ -8,11 +8,9 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
-from matcher.readers.base import BadRow, bad_row
+from matcher.readers.base import MAX_CELL_CHARS, BadRow, bad_row
 from matcher.readers.encoding import Line
 
-#: A longer cell is a bad row (the contract of the readers).
-MAX_CELL_CHARS = 1_000_000
 #: A quoted cell over more lines is taken for an unclosed quote: long abstracts have some dozens of lines.
 MAX_CELL_LINES = 1000
 #: What remains of that in a file with many unclosed quotes; a guess.

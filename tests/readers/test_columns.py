@@ -152,6 +152,22 @@ def test_applied_to_a_row_it_gives_the_filled_fields() -> None:
     assert result.apply(Row(2, {"需求名称": "降低能耗", "备注": "x"})) == {"title": "降低能耗"}
 
 
+@pytest.mark.parametrize(
+    ("column", "cell", "budget"),
+    [
+        ("预算(万元)", "80-150", "80-150万元"),
+        ("拟投入资金（万元）", "50", "50万元"),
+        ("预算(单位：元)", "500000", "500000元"),
+        ("预算(万元)", "80万元", "80万元"),
+        ("预算(万元)", "面议", "面议"),
+        ("预算", "80-150", "80-150"),
+    ],
+)
+def test_a_sum_takes_its_unit_from_the_name_of_its_column(column: str, cell: str, budget: str) -> None:
+    result = map_columns(["需求名称", column], "need", {"budget": column})
+    assert result.apply(Row(2, {column: cell})) == {"budget": budget}
+
+
 @given(
     st.lists(st.text(max_size=8) | st.sampled_from(["标题", "成果名称", "title"]), unique=True),
     st.sampled_from(sorted(FIELDS)),

@@ -1,5 +1,6 @@
 import datetime as dt
 import io
+import struct
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,9 +8,12 @@ from pathlib import Path
 import openpyxl
 import pytest
 
+from matcher.errors import UnreadableFile
 from matcher.readers import Row, read_table, workbook_guard
+from matcher.readers.workbook import read_workbook
 
-from .support import good, refusal, values, written
+from .making import NEED_FORM, ole, xls, xlsx, zipped
+from .support import good, only, parts, refusal, refused, values, written
 
 HEADER = ["成果名称", "完成单位", "编号"]
 
@@ -169,7 +173,6 @@ def test_a_damaged_workbook_is_refused(tmp_path: Path) -> None:
     [
         ("word/document.xml", "Word"),
         ("ppt/presentation.xml", "演示文稿"),
-        ("content.xml", "ods"),
         ("xl/workbook.bin", "xlsb"),
         ("data.csv", "压缩包"),
     ],
@@ -206,4 +209,117 @@ def test_the_guard_sees_the_same_however_the_sheet_is_cut(
 
 def test_a_workbook_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workbook_guard, "MAX_UNPACKED_BYTES", 1000)
-    assert "太大" in refusal(workbook(tmp_path / "a.xlsx", [HEADER, ["甲", "某所", "1"]]))
+    with pytest.raises(UnreadableFile, match="太大"):
+        list(read_workbook(workbook(tmp_path / "a.xlsx", [HEADER, ["甲", "某所", "1"]])))
+
+
+# ---------------------------------------------------------------- several sheets
+
+
+def test_every_sheet_is_a_table_of_its_own_kind(tmp_path: Path) -> None:
+    sheets = [HEADER, ["甲", "某所", "1"]], [["需求名称", "企业名称"], ["乙", "某厂"]], [["只有标题"], ["一句话"]], []
+    path = written(tmp_path, "a.xlsx", xlsx(*sheets, names=["成果", "需求", "说明", "空"]))
+    assert parts(path) == {
+        "成果": [{"成果名称": "甲", "完成单位": "某所", "编号": "1"}],
+        "需求": [{"需求名称": "乙", "企业名称": "某厂"}],
+        "说明": "这个工作表里没有找到表头",
+    }
+
+
+def test_a_workbook_of_one_sheet_has_no_name_for_it(tmp_path: Path) -> None:
+    assert only(written(tmp_path, "a.xlsx", xlsx([HEADER, ["甲", "某所", "1"]], []))).name == ""
+
+
+def test_a_form_on_a_sheet_becomes_one_row(tmp_path: Path) -> None:
+    def merge(book: openpyxl.Workbook) -> None:
+        sheet = book["表1"]
+        sheet.merge_cells("A1:A2")
+        for row in (3, 4, 5):
+            sheet.merge_cells(f"B{row}:E{row}")
+
+    (row,) = only(workbook(tmp_path / "a.xlsx", NEED_FORM, change=merge)).rows
+    assert row == Row(
+        1,
+        {
+            "企业名称": "四川云耳食品有限公司",
+            "所属行业": "农产品初加工",
+            "联系人": "王某某 0827-0000000",
+            "需求名称": "银耳低温烘干降耗",
+            "需求描述": "每批烘26小时，能耗偏高，色泽发黄。\n主要技术指标：烘干时间不超过15小时。",
+            "拟投入资金(万元)": "80-150",
+            "合作方式": "技术开发",
+        },
+    )
+
+
+def test_a_list_whose_columns_are_mostly_unknown_is_no_form(tmp_path: Path) -> None:
+    rows = [["成果名称", "完成单位", "甲", "乙", "丙", "丁"], *[["名", "所", "1", "2", "3", "4"]] * 3]
+    assert len(good(workbook(tmp_path / "a.xlsx", rows))) == 3
+
+
+# ---------------------------------------------------------------- old workbooks
+
+
+def test_an_old_workbook_is_read_like_a_new_one(tmp_path: Path) -> None:
+    content = xls(
+        [["某某汇总表"], HEADER, ["甲", "某所", 7.0], ["乙", "某厂", 0.5]], [["需求名称", "企业名称"], ["丙", "厂"]]
+    )
+    assert parts(written(tmp_path, "a.xls", content)) == {
+        "表1": [
+            {"成果名称": "甲", "完成单位": "某所", "编号": "7"},
+            {"成果名称": "乙", "完成单位": "某厂", "编号": "0.5"},
+        ],
+        "表2": [{"需求名称": "丙", "企业名称": "厂"}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("stream", "word"),
+    [("WordDocument", "旧版 Word"), ("EncryptedPackage", "加了密码"), ("PowerPoint", "没有工作簿")],
+)
+def test_other_ole_files_are_named_for_what_they_are(tmp_path: Path, stream: str, word: str) -> None:
+    assert word in refused(written(tmp_path, "a.xls", ole({stream: b"x"})))
+
+
+def test_an_old_workbook_that_claims_to_be_huge_takes_no_memory(tmp_path: Path) -> None:
+    content = xls([HEADER, ["甲", "某所", "1"]])
+    # The extent in the record of the sheet: rows 0 to 4 billion, columns 0 to 65,535.
+    extent = struct.pack("<LLHHH", 0, 2, 0, 3, 0)
+    assert content.count(extent) == 1
+    lying = content.replace(extent, struct.pack("<LLHHH", 0, 0xFFFFFFFF, 0, 0xFFFF, 0))
+    assert "内存" in refused(written(tmp_path, "a.xls", lying))
+
+
+def test_macros_are_not_run_and_the_user_is_told(tmp_path: Path) -> None:
+    book = xlsx([HEADER, ["甲", "某所", "1"]])
+    with zipfile.ZipFile(io.BytesIO(book)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    new = only(written(tmp_path, "a.xlsm", zipped({**members, "xl/vbaProject.bin": b"Sub Auto_Open()"})))
+    assert "宏没有运行" in new.note
+    assert len(list(new.rows)) == 1
+    assert only(written(tmp_path, "a.xlsx", book)).note == ""
+
+
+# ---------------------------------------------------------------- sheets out of measure
+
+
+def test_a_sheet_with_too_many_columns_is_refused(tmp_path: Path) -> None:
+    wide = [[f"列名{number}" for number in range(1001)], ["x"] * 1001]
+    assert "1001 列" in refused(written(tmp_path, "a.xlsx", xlsx(wide)))
+    # Empty cells that were only formatted do not count.
+    assert len(good(written(tmp_path, "b.xlsx", xlsx([[*HEADER, *[""] * 2000, " "], ["甲", "某所", "1"]])))) == 1
+
+
+def test_a_very_long_cell_is_a_bad_row(tmp_path: Path) -> None:
+    sheet = (
+        '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
+        '<row><c t="inlineStr"><is><t>成果名称</t></is></c><c t="inlineStr"><is><t>成果简介</t></is></c></row>'
+        f'<row><c t="inlineStr"><is><t>甲</t></is></c><c t="inlineStr"><is><t>{"长" * 1_000_001}</t></is></c></row>'
+        '<row><c t="inlineStr"><is><t>乙</t></is></c></row></sheetData></worksheet>'
+    )
+    with zipfile.ZipFile(io.BytesIO(xlsx([HEADER]))) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["xl/worksheets/sheet1.xml"] = sheet.encode()
+    long, short = only(written(tmp_path, "a.xlsx", zipped(members))).rows
+    assert not isinstance(long, Row) and "太长" in long.reason
+    assert short == Row(3, {"成果名称": "乙"})
