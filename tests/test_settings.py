@@ -39,6 +39,7 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
         "host": "0.0.0.0",
         "port": "8080",
         "workers": "2",
+        "max_wait_seconds": "1.5",
         "anonymous": "False",
         "rate_limit": "7",
         "rate_limit_anonymous": "3",
