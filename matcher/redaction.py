@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from matcher.disguise import without_names
 from matcher.privacy import masked, purged
 from matcher.records import Record
-from matcher.store import StoredRecord
 from matcher.visibility import Viewer
+
+if TYPE_CHECKING:
+    from matcher.store import StoredRecord
 
 # Texts of a record of any kind that people write freely.
 _FREE = ("title", "abstract", "maturity", "cooperation", "status", "industry", "budget", "legal_status")
@@ -21,8 +23,13 @@ def shown(stored: StoredRecord, viewer: Viewer) -> StoredRecord:
         return stored
     record = stored.record
     if viewer.may_know_names(record.visibility, stored.owner):
-        return replace(stored, record=_masked(record))
+        return replace(stored, record=_masked(record)) if stored.personal else stored
     return replace(stored, record=_masked(_nameless(record)), institution_id=None)
+
+
+def holds_personal_data(record: Record) -> bool:
+    """Whether a record's texts hold what others must not read."""
+    return _masked(record) is not record
 
 
 def indexed(record: Record) -> Record:

@@ -19,6 +19,7 @@ from matcher.errors import Conflict, NotFound, SettingError
 from matcher.life import last_day, today
 from matcher.names import company_forms, institution_names
 from matcher.records import RECORD_TYPES, Institution, Kind, Record, Visibility, institution_id
+from matcher.redaction import holds_personal_data
 from matcher.values import name_key
 
 Outcome = Literal["added", "updated", "unchanged"]
@@ -46,6 +47,7 @@ class StoredRecord:
     :param institution_id: of the owner, aliases resolved at the time of writing.
     :param owner: the account that handed it in; 0 for the operator.
     :param ends: the last day on which it takes part in matches, see `matcher.life`.
+    :param personal: whether its texts hold what others must not read, see `matcher.redaction`.
     :param revision: rises with every change of any record.
     """
 
@@ -55,6 +57,7 @@ class StoredRecord:
     institution_id: str | None
     owner: int
     ends: int
+    personal: bool
     revision: int
     withdrawn: bool
     tags: Mapping[str, float]
@@ -498,6 +501,7 @@ def _row(record: Record, contact: str | None, owners: Mapping[str, str]) -> dict
         "declared_programmes": list(record.programmes),
         "keywords": list(record.keywords),
         "ends": last_day(record),
+        "personal": int(holds_personal_data(record)),
         "details": record.details(),
         "content_hash": hashlib.sha256(f"{record.content_hash}{contact or ''}".encode()).hexdigest(),
     }
@@ -532,6 +536,7 @@ def _read(row: Row[Any], tags: Mapping[str, float]) -> StoredRecord:
         row.institution_id,
         row.owner,
         row.ends,
+        bool(row.personal),
         row.revision,
         bool(row.withdrawn),
         tags,

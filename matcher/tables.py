@@ -57,6 +57,8 @@ records = Table(
     Column("owner", Key, nullable=False, server_default="0"),
     # The last day on which it takes part in matches, see `matcher.life`.
     Column("ends", Integer, nullable=False, server_default=str(NEVER)),
+    # Whether its texts hold what others must not read: looking anew with every match would take its time.
+    Column("personal", Integer, nullable=False, server_default="1"),
     Column("details", JSON, nullable=False),
     Column("content_hash", String(64), nullable=False),
     Column("revision", BigInteger, nullable=False),

@@ -26,7 +26,7 @@ def match(key: int, owner: str | None, level: int = 4, score: float = 0.9, **val
         institution=owner,
         **({"date": "2026"} | values),
     )
-    return StoredRecord(key, record.id, record, id_, 0, NEVER, key, False, {}), level, score
+    return StoredRecord(key, record.id, record, id_, 0, NEVER, False, key, False, {}), level, score
 
 
 def partners(

@@ -28,7 +28,7 @@ NEED = Need(
 
 def stored(visibility: Visibility, owner: int = OWNER) -> StoredRecord:
     record = replace(NEED, visibility=visibility)
-    return StoredRecord(1, record.id, record, "org-1", owner, NEVER, 1, False, {})
+    return StoredRecord(1, record.id, record, "org-1", owner, NEVER, True, 1, False, {})
 
 
 @pytest.mark.parametrize("viewer", [Viewer("enterprise", OWNER), OPERATOR], ids=str)

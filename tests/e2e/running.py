@@ -86,9 +86,7 @@ class Service:
 @contextmanager
 def service(home: Path, **settings: str) -> Iterator[Service]:
     """Start `matcher serve` on a free port and wait until it is ready; kill it at the end."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     running = Service(start(home, "serve", MATCHER_PORT=str(port), **settings), port)
     try:
         wait_for(lambda: running.get("/readyz")[0] == 200, START_SECONDS)
@@ -96,6 +94,14 @@ def service(home: Path, **settings: str) -> Iterator[Service]:
     finally:
         if running.process.poll() is None:
             running.kill()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def wait_for(condition: Any, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Accounts, keys, audit, judgements, uploads, idempotency; a record's owner, last day and region code."""
+"""Accounts, keys, audit, judgements, uploads, idempotency; what records gain: owner, last day, region, masking."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,6 +14,7 @@ def upgrade() -> None:
     op.add_column("records", sa.Column("owner", Key, nullable=False, server_default="0"))
     # Records that are there already keep taking part until they are read again.
     op.add_column("records", sa.Column("ends", sa.Integer, nullable=False, server_default="99991231"))
+    op.add_column("records", sa.Column("personal", sa.Integer, nullable=False, server_default="1"))
     op.create_index("ix_records_owner", "records", ["owner"])
     op.create_table(
         "accounts",
@@ -105,5 +106,5 @@ def downgrade() -> None:
     for table in ("idempotency", "uploads", "judgements", "audit", "api_keys", "accounts"):
         op.drop_table(table)
     op.drop_index("ix_records_owner", "records")
-    for column in ("ends", "owner", "region_code"):
+    for column in ("personal", "ends", "owner", "region_code"):
         op.drop_column("records", column)
