@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from matcher.engine import Matcher
+from matcher.errors import MatcherError
 from matcher.visibility import ANONYMOUS
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -68,6 +70,8 @@ class Metrics:
         if matcher:
             index = matcher.index
             self._generation.set(index.generation)
-            self._records.set(index.count(ANONYMOUS.sight.visibilities))
-            self._behind.set(max(0, matcher.store.revision() - index.revision))
+            # The figures of a service in trouble are wanted most.
+            with suppress(MatcherError):
+                self._records.set(index.count(ANONYMOUS.sight.visibilities))
+                self._behind.set(max(0, matcher.store.revision() - index.revision))
         return generate_latest(self.registry)

@@ -90,9 +90,13 @@ class Matches:
         """Write the arrays, complete or not at all."""
         # Named for the process: one that has lost its parent may still be writing the same.
         part = path.with_suffix(f".{os.getpid()}.part")
-        with part.open("wb") as file:
-            np.savez(file, **vars(self))
-        part.replace(path)
+        try:
+            with part.open("wb") as file:
+                np.savez(file, **vars(self))
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)  # on a full disk it would keep the room that the next run needs
+            raise
 
     @classmethod
     def load(cls, path: Path) -> Matches:

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from matcher import cli_operations
 from matcher.cli_accounts import app as accounts
+from matcher.cli_duplicates import compare, duplicates
 from matcher.console import JsonFlag, catch_up, opened, print_json, say
 from matcher.errors import MatcherError, UnknownColumn, UnreadableFile
+from matcher.faults import system_error
 
 if TYPE_CHECKING:
     from matcher.judgements import Judgements
@@ -44,6 +47,7 @@ MinLevel = Annotated[int, typer.Option("--min-level", help="最低关联度：4 
 
 
 app.add_typer(accounts, name="account")
+cli_operations.register(app)
 
 
 def main() -> None:
@@ -55,6 +59,9 @@ def main() -> None:
         sys.exit(2)
     except MatcherError as error:
         say(f"错误：{error}")
+        sys.exit(1)
+    except OSError as error:
+        say(f"错误：{system_error(error)}")
         sys.exit(1)
     except KeyboardInterrupt:
         say("已中断。已经确认写入的记录不会丢失，下次运行会接着处理。")
@@ -98,9 +105,14 @@ def ingest(
             if not as_json:
                 for line in report_lines(report):
                     say(line)
-        catch_up(matcher)
-        if as_json and reports:
-            print_json(reports[0] if len(files) == 1 else reports)
+        try:
+            catch_up(matcher)
+            found = compare(matcher)
+            if found.merged or found.proposed:
+                say(f"与已有记录重复：自动合并 {found.merged} 对，待确认 {found.proposed} 对（见 matcher duplicates）。")
+        finally:  # what is stored is stored, whatever becomes of the index
+            if as_json and reports:
+                print_json(reports[0] if len(files) == 1 else reports)
     if failed:
         raise typer.Exit(2)
 
@@ -233,6 +245,9 @@ def reindex() -> None:
         say(f"索引已重建，共 {matcher.index.count()} 条记录。")
 
 
+app.command()(duplicates)
+
+
 @app.command()
 def evaluate(
     needs: Annotated[Path | None, typer.Option("--needs", help="需求表：need_id,title,text；缺省为样例语料")] = None,
@@ -363,8 +378,10 @@ def serve() -> None:
     import uvicorn
 
     from matcher.settings import load_settings
+    from matcher.store import Store
 
     settings = load_settings()
+    Store(settings.store_url).close()  # what is wrong with it is told here in a sentence, and not by each worker
     say(f"服务地址：http://{settings.host}:{settings.port} （接口文档：/docs，按 Ctrl-C 停止）")
     uvicorn.run(
         "api.app:create_app",

@@ -20,8 +20,9 @@ from matcher.accounts import Accounts
 from matcher.batch import BatchQuery, Matches, NeedVectors, as_questions
 from matcher.batch_run import Job
 from matcher.batch_run import run as run_batch
+from matcher.deduplication import Duplicates
 from matcher.documents import Filters, IndexDocument, IndexQuery, programme_bits, segment_of
-from matcher.embed import Embedder, Progress, VectorCache, load_encoder
+from matcher.embed import Embedder, Progress, load_encoder
 from matcher.errors import Busy, InvalidQuery, NotFound
 from matcher.explain import Explainer, Why
 from matcher.features import Question, ask
@@ -50,6 +51,7 @@ from matcher.settings import Settings
 from matcher.store import OWNER_SOURCE, Store, StoredRecord, no_record
 from matcher.text import Tokenizer, normalize
 from matcher.uploads import Uploads
+from matcher.vectors import VectorCache
 from matcher.visibility import Viewer
 
 # Candidates each engine brings, and how many are compared closely. Chosen for the
@@ -103,6 +105,7 @@ class Matcher:
         self.judgements = JudgementBook(self.store.database)
         self.listing = Listing(self.store)
         self.uploads = Uploads(self.store, self.accounts, settings.home / "uploads")
+        self.duplicates = Duplicates(self.store, lambda: self.index, self.records)
         self._loading = threading.RLock()
         self._behind_since: float | None = None
 

@@ -23,6 +23,7 @@ from matcher.accounts import Accounts
 from matcher.audit import now
 from matcher.database import Database
 from matcher.errors import MatcherError, NotFound
+from matcher.faults import PASSING
 from matcher.ingest import ingest_file
 from matcher.records import Kind, Visibility
 from matcher.store import Store
@@ -180,6 +181,8 @@ class Uploads:
                 visibility=upload.visibility,
                 allowed=KINDS_OF_ACCOUNTS if account.role != "admin" else None,
             )
+        except PASSING:  # nothing is wrong with the file: it is read again later
+            raise
         except MatcherError as error:
             self._mark(upload.id, status="failed", message=str(error), finished_at=now())
             return
