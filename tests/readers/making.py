@@ -110,7 +110,7 @@ def pdf(*blocks: str | list[list[Cell]], password: str | None = None, is_compres
             continue
         rows = [[Paragraph(escape(cell or ""), style) for cell in row] for row in block]
         width = (A4[0] - 100) / len(block[0])
-        flow += [Table(rows, colWidths=[width] * len(block[0]), style=_spans(block)), Spacer(1, 14)]
+        flow += [Table(rows, colWidths=[width] * len(block[0]), style=_spans(block), splitInRow=1), Spacer(1, 14)]
     content = io.BytesIO()
     encryption = StandardEncryption(password) if password else None
     margins = {"leftMargin": 50, "rightMargin": 50}
