@@ -109,7 +109,9 @@ def ingest(
             catch_up(matcher)
             found = compare(matcher)
             if found.merged or found.proposed:
-                say(f"与已有记录重复：自动合并 {found.merged} 对，待确认 {found.proposed} 对（见 matcher duplicates）。")
+                say(
+                    f"与已有记录重复：自动合并 {found.merged} 对，待确认 {found.proposed} 对（见 matcher duplicates）。"
+                )
         finally:  # what is stored is stored, whatever becomes of the index
             if as_json and reports:
                 print_json(reports[0] if len(files) == 1 else reports)
