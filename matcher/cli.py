@@ -14,6 +14,7 @@ import typer
 
 from matcher import cli_operations
 from matcher.cli_accounts import app as accounts
+from matcher.cli_duplicates import compare, duplicates
 from matcher.console import JsonFlag, catch_up, opened, print_json, say
 from matcher.errors import MatcherError, UnknownColumn, UnreadableFile
 from matcher.faults import system_error
@@ -106,6 +107,11 @@ def ingest(
                     say(line)
         try:
             catch_up(matcher)
+            found = compare(matcher)
+            if found.merged or found.proposed:
+                say(
+                    f"与已有记录重复：自动合并 {found.merged} 对，待确认 {found.proposed} 对（见 matcher duplicates）。"
+                )
         finally:  # what is stored is stored, whatever becomes of the index
             if as_json and reports:
                 print_json(reports[0] if len(files) == 1 else reports)
@@ -239,6 +245,9 @@ def reindex() -> None:
         matcher.reindex(progress)
         matcher.index.refresh()
         say(f"索引已重建，共 {matcher.index.count()} 条记录。")
+
+
+app.command()(duplicates)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 from filelock import FileLock
-from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, select, text
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, select, text, update
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 
@@ -151,6 +151,14 @@ class Database:
                 # Closing the connection would do, but a moment later; without a connection it is free already.
                 with suppress(SQLAlchemyError):
                     connection.execute(_advisory("pg_advisory_unlock", name))
+
+
+def next_revision(connection: Connection, count: int = 1) -> int:
+    """The first of so many numbers that no change has had yet, taken in the writing transaction."""
+    counter = tables.counters
+    own = counter.c.name == "revision"
+    connection.execute(update(counter).where(own).values(value=counter.c.value + count))
+    return int(connection.execute(select(counter.c.value).where(own)).scalar_one()) - count + 1
 
 
 def _advisory(function: str, name: str) -> Any:

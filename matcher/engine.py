@@ -20,6 +20,7 @@ from matcher.accounts import Accounts
 from matcher.batch import BatchQuery, Matches, NeedVectors, as_questions
 from matcher.batch_run import Job
 from matcher.batch_run import run as run_batch
+from matcher.deduplication import Duplicates
 from matcher.documents import Filters, IndexDocument, IndexQuery, programme_bits, segment_of
 from matcher.embed import Embedder, Progress, load_encoder
 from matcher.errors import Busy, InvalidQuery, NotFound
@@ -104,6 +105,7 @@ class Matcher:
         self.judgements = JudgementBook(self.store.database)
         self.listing = Listing(self.store)
         self.uploads = Uploads(self.store, self.accounts, settings.home / "uploads")
+        self.duplicates = Duplicates(self.store, lambda: self.index, self.records)
         self._loading = threading.RLock()
         self._behind_since: float | None = None
 

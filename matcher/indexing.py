@@ -42,8 +42,8 @@ class Indexer:
                 if progress:
                     progress(done + batch * part // whole, total)
 
-            live = [s for s in changes if not s.withdrawn and s.record.kind != "institution"]
-            writer.delete([s.key for s in changes if s.withdrawn])
+            live = [s for s in changes if s.indexed and s.record.kind != "institution"]
+            writer.delete([s.key for s in changes if not s.indexed])
             writer.upsert(self._documents(live, report))
             writer.flush(changes[-1].revision, publish)
             done += len(changes)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, or_, select, text
 
 from matcher import e5, seal, tables
 from matcher.documents import VISIBILITY_ORDER, Listing
@@ -161,10 +161,11 @@ class _Stored:
         r = tables.records.c
         kinds = {name: place for place, name in enumerate(KINDS)}
         seen_by = {name: place for place, name in enumerate(VISIBILITY_ORDER)}
-        query = select(r.key, r.revision, r.withdrawn, r.kind, r.visibility, r.owner, r.ends).order_by(r.key)
+        out = or_(r.withdrawn != 0, r.merged_into.is_not(None))
+        query = select(r.key, r.revision, out, r.kind, r.visibility, r.owner, r.ends).order_by(r.key)
         rows = [
-            (key, revision, not withdrawn and kind != "institution", kinds[kind], seen_by[seen], owner, ends)
-            for key, revision, withdrawn, kind, seen, owner, ends in connection.execute(query)
+            (key, revision, not gone and kind != "institution", kinds[kind], seen_by[seen], owner, ends)
+            for key, revision, gone, kind, seen, owner, ends in connection.execute(query)
         ]
         keys, revisions, indexed, *columns = np.array(rows, np.int64).reshape(-1, len(fields(cls))).T
         return cls(keys, revisions, indexed.astype(np.bool_), *columns)
@@ -181,7 +182,7 @@ def _index_findings(connection: Connection, stored: _Stored, listing: Listing, r
             "index.missing", "有些记录不在索引中，检索不到。" + _REINDEX, _ids(connection, missing), len(missing)
         )
     if len(surplus):
-        message = "索引中有已撤回或不存在的记录。" + _REINDEX
+        message = "索引中有已撤回、已合并或不存在的记录。" + _REINDEX
         yield _finding("index.surplus", message, _ids(connection, surplus), len(surplus))
     _, ours, theirs = np.intersect1d(stored.keys[wanted], listing.keys, return_indices=True)
     for column, name in _COMPARED.items():

@@ -19,7 +19,7 @@ from matcher.errors import DamagedIndex
 from matcher.frequencies import Counts, Statistics
 from matcher.nearest import Nearest
 from matcher.postings import Postings, asked_terms
-from matcher.segments import Floats, Integers, Segment, concatenate, write_merged
+from matcher.segments import Floats, Integers, Segment, concatenate, map_array, write_merged
 
 # Filters whose rows are remembered: callers ask with few different ones, and reckoning takes milliseconds
 # in a large collection.
@@ -132,7 +132,7 @@ class Snapshot:
             self.segments = [
                 loaded.get((name, identity(root, name))) or LoadedSegment.load(root, name) for name in names
             ]
-            self.dead: NDArray[np.bool_] = np.load(folder / "dead.npy")
+            self.dead: NDArray[np.bool_] = map_array(folder / "dead.npy")
             self.counts = Counts.load(folder / "counts.npz")
         except FileNotFoundError:
             raise

@@ -13,8 +13,8 @@ from typing import Any, Literal, TypeVar
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from matcher import audit, tables
-from matcher.database import Database
+from matcher import audit, merges, tables
+from matcher.database import Database, next_revision
 from matcher.errors import Conflict, DiskFull, NotFound, SettingError
 from matcher.faults import is_full, system_error
 from matcher.life import last_day, today
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 # Identifiers in one IN (...) clause; SQLite before 3.32 stops at 999.
 ID_BATCH = 500
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 # The source of institutions that are known only as the owner of an offer or the asker of a need.
 OWNER_SOURCE = "owner"
 
@@ -50,6 +50,7 @@ class StoredRecord:
     :param ends: the last day on which it takes part in matches, see `matcher.life`.
     :param personal: whether its texts hold what others must not read, see `matcher.redaction`.
     :param revision: rises with every change of any record.
+    :param merged_into: the id of the record that stands for it, see `matcher.merges`; None if it stands for itself.
     """
 
     key: int
@@ -62,11 +63,17 @@ class StoredRecord:
     revision: int
     withdrawn: bool
     tags: Mapping[str, float]
+    merged_into: str | None = None
+
+    @property
+    def indexed(self) -> bool:
+        """Whether it takes part in matches until its last day."""
+        return not self.withdrawn and self.merged_into is None
 
     @property
     def live(self) -> bool:
         """Whether it takes part in matches today."""
-        return not self.withdrawn and self.ends >= today()
+        return self.indexed and self.ends >= today()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +169,7 @@ class Store:
                 audit.write(connection, entries)
                 self._save_contacts(connection, {i: c for i, (_, c) in wanted.items() if outcomes[i] != "unchanged"})
                 self._save_names(connection, [r for r, _ in (stubs | wanted).values() if isinstance(r, Institution)])
+                merges.after_write(connection, [row["id"] for row in fresh + changed])
         told: set[str] = set()
         result: list[Outcome] = []
         for record, _ in items:
@@ -183,8 +191,9 @@ class Store:
                 raise NotFound(no_record(id_))
             require_revision(known.revision, revision)
             change = update(tables.records).where(tables.records.c.id == id_)
-            connection.execute(change.values(withdrawn=1, revision=self._next_revision(connection)))
+            connection.execute(change.values(withdrawn=1, revision=next_revision(connection)))
             audit.write(connection, [audit.Entry(actor, "withdraw", id_, {})])
+            merges.after_withdrawal(connection, id_, actor)
 
     def save_tags(self, tags: Mapping[int, Mapping[str, float]]) -> None:
         """Replace the tags of records, given by key."""
@@ -288,16 +297,18 @@ class Store:
             return connection.execute(select(func.max(tables.records.c.revision))).scalar() or 0
 
     def counts(self) -> Counter[str]:
-        """Records by kind, withdrawn ones left out."""
-        query = select(tables.records.c.kind, func.count()).where(tables.records.c.withdrawn == 0)
+        """Records by kind, withdrawn ones and those that another stands for left out."""
+        r = tables.records.c
+        query = select(r.kind, func.count()).where(r.withdrawn == 0, r.merged_into.is_(None))
         with self._engine.connect() as connection:
-            rows = connection.execute(query.group_by(tables.records.c.kind)).all()
+            rows = connection.execute(query.group_by(r.kind)).all()
         return Counter({row[0]: row[1] for row in rows})
 
     def programme_counts(self) -> dict[str, Counter[str]]:
-        """Tagged records by kind and programme, withdrawn ones left out."""
+        """Tagged records by kind and programme, withdrawn ones and those that another stands for left out."""
         r, t = tables.records.c, tables.tags.c
-        query = select(r.kind, t.code, func.count()).join_from(tables.records, tables.tags).where(r.withdrawn == 0)
+        query = select(r.kind, t.code, func.count()).join_from(tables.records, tables.tags)
+        query = query.where(r.withdrawn == 0, r.merged_into.is_(None))
         result: dict[str, Counter[str]] = {}
         with self._engine.connect() as connection:
             for kind, code, count in connection.execute(query.group_by(r.kind, t.code)):
@@ -331,13 +342,6 @@ class Store:
 
     def _write(self) -> AbstractContextManager[Connection]:
         return self.database.writing()
-
-    @staticmethod
-    def _next_revision(connection: Connection) -> int:
-        counter = tables.counters
-        advance = update(counter).where(counter.c.name == "revision").values(value=counter.c.value + 1)
-        connection.execute(advance)
-        return int(connection.execute(select(counter.c.value).where(counter.c.name == "revision")).scalar_one())
 
     @staticmethod
     def _known(connection: Connection, ids: Sequence[str]) -> dict[str, Any]:
@@ -378,14 +382,11 @@ class Store:
 
     def _save(self, connection: Connection, fresh: list[dict[str, Any]], changed: list[dict[str, Any]]) -> None:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        revision = self._next_revision(connection)
         # One number a record, so that `changes` can be read in pages of any size.
         rows = fresh + changed
+        revision = next_revision(connection, len(rows))
         for offset, row in enumerate(rows):
             row.update(revision=revision + offset, updated_at=now, withdrawn=0)
-        counter = tables.counters
-        last = revision + len(rows) - 1
-        connection.execute(update(counter).where(counter.c.name == "revision").values(value=last))
         if fresh:
             connection.execute(insert(tables.records), [row | {"created_at": now} for row in fresh])
         if changed:
@@ -449,9 +450,9 @@ class Store:
         owned = select(records.c.key).where(records.c.institution_id == old).order_by(records.c.key)
         for (record,) in connection.execute(owned).all():
             change = update(records).where(records.c.key == record)
-            connection.execute(change.values(institution_id=new, revision=self._next_revision(connection)))
+            connection.execute(change.values(institution_id=new, revision=next_revision(connection)))
         stub = update(records).where(records.c.id == old, records.c.source == OWNER_SOURCE)
-        connection.execute(stub.values(withdrawn=1, revision=self._next_revision(connection)))
+        connection.execute(stub.values(withdrawn=1, revision=next_revision(connection)))
 
     @staticmethod
     def _stored(connection: Connection, query: Any) -> list[StoredRecord]:
@@ -468,7 +469,8 @@ class Store:
 
 def live() -> tuple[Any, ...]:
     """The conditions that a record takes part in matches today."""
-    return tables.records.c.withdrawn == 0, tables.records.c.ends >= today()
+    r = tables.records.c
+    return r.withdrawn == 0, r.merged_into.is_(None), r.ends >= today()
 
 
 def no_record(id_: str) -> str:
@@ -544,4 +546,5 @@ def _read(row: Row[Any], tags: Mapping[str, float]) -> StoredRecord:
         row.revision,
         bool(row.withdrawn),
         tags,
+        row.merged_into,
     )

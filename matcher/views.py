@@ -49,6 +49,7 @@ def record_json(stored: StoredRecord) -> dict[str, Any]:
         "kind": record.kind,
         "kind_name": KIND_NAMES[record.kind],
         "state": state(stored),
+        "merged_into": stored.merged_into,
         "title": record.title,
         "abstract": record.abstract,
         "institution": _owner(stored),
@@ -165,9 +166,11 @@ def key_json(key: ApiKey) -> dict[str, Any]:
 
 
 def state(stored: StoredRecord) -> str:
-    """Where a record is in its life: active, ended (past its last day) or withdrawn."""
+    """Where a record is in its life: active, ended (past its last day), merged into another one, or withdrawn."""
     if stored.withdrawn:
         return "withdrawn"
+    if stored.merged_into:
+        return "merged"
     return "active" if stored.live else "ended"
 
 
