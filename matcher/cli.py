@@ -357,8 +357,8 @@ def export(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="写入该文件；缺省输出到屏幕")] = None,
 ) -> None:
     """以 JSONL 导出公开记录（不含联系方式），一行一条。"""
+    from matcher.owners import OWNER_SOURCE
     from matcher.records import KINDS
-    from matcher.store import OWNER_SOURCE
     from matcher.views import record_json
 
     if kind is not None and kind not in KINDS:

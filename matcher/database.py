@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from filelock import FileLock
@@ -29,6 +29,9 @@ _JSON: Mapping[str, Any] = {
     "json_serializer": lambda value: orjson.dumps(value).decode(),
     "json_deserializer": orjson.loads,
 }
+T = TypeVar("T")
+# Identifiers in one IN (...) clause; SQLite before 3.32 stops at 999.
+ID_BATCH = 500
 _UNKNOWN = "数据库地址 MATCHER_DATABASE_URL 须以 sqlite:/// 或 postgresql:// 开头，不能是 {backend}://。请改正后重试。"
 _GONE = (
     "数据库文件 {file} 不见了。程序不会另建一个空的。请把文件放回原处；"
@@ -182,6 +185,12 @@ def next_revision(connection: Connection, count: int = 1) -> int:
     own = counter.c.name == "revision"
     connection.execute(update(counter).where(own).values(value=counter.c.value + count))
     return int(connection.execute(select(counter.c.value).where(own)).scalar_one()) - count + 1
+
+
+def batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Parts of so many that one statement takes them."""
+    for start in range(0, len(items), ID_BATCH):
+        yield items[start : start + ID_BATCH]
 
 
 def _advisory(function: str, name: str) -> Any:

@@ -41,8 +41,9 @@ from matcher.records import (
 )
 from matcher.redaction import shown
 from matcher.replies import Replies
+from matcher.rows import StoredRecord
 from matcher.settings import Settings
-from matcher.store import Store, StoredRecord, no_record
+from matcher.store import Store, no_record
 from matcher.text import Tokenizer, normalize
 from matcher.uploads import Uploads
 from matcher.vectors import VectorCache

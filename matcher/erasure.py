@@ -21,10 +21,12 @@ from matcher.database import next_revision
 from matcher.indexing import embedded_texts
 from matcher.life import CHINA
 from matcher.needle import Needle
+from matcher.owners import OWNER_SOURCE
 from matcher.privacy import masked
 from matcher.records import FREE_TEXTS, Record
 from matcher.redaction import holds_personal_data
-from matcher.store import ERASED_SOURCE, OWNER_SOURCE, Store, StoredRecord, stored_hash
+from matcher.rows import StoredRecord, stored_hash
+from matcher.store import ERASED_SOURCE, Store
 
 CLOSED_NAME: Final = "已注销账号"
 # Records looked through at a time.

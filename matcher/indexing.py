@@ -12,7 +12,8 @@ from matcher.index import Writer
 from matcher.programs import TaggedText, Tagger
 from matcher.records import Need, Patent, Record, embedded_text
 from matcher.redaction import indexed
-from matcher.store import Store, StoredRecord
+from matcher.rows import StoredRecord
+from matcher.store import Store
 from matcher.text import Tokenizer, normalize
 
 # Records read from the store, embedded and put into the index together.

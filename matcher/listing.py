@@ -10,8 +10,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
 
 from matcher import tables
+from matcher.owners import OWNER_SOURCE
 from matcher.records import Kind
-from matcher.store import ERASED_SOURCE, OWNER_SOURCE, Store, StoredRecord, live
+from matcher.rows import StoredRecord
+from matcher.store import ERASED_SOURCE, Store, live
 from matcher.visibility import Sight, Viewer
 
 EXPORT_PAGE = 500

@@ -11,7 +11,7 @@ from matcher.records import FREE_TEXTS, Record
 from matcher.visibility import Viewer
 
 if TYPE_CHECKING:
-    from matcher.store import StoredRecord
+    from matcher.rows import StoredRecord
 
 
 def shown(stored: StoredRecord, viewer: Viewer) -> StoredRecord:

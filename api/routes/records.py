@@ -45,7 +45,8 @@ from matcher.listing import Wanted
 from matcher.queries import DEFAULT_LIMIT, DEFAULT_MIN_LEVEL, MATCH_LIMIT, PARTNER_LIMIT, PARTNERS
 from matcher.rank import LEVELS
 from matcher.records import KINDS, Kind, parse_record
-from matcher.store import StoredRecord, no_record
+from matcher.rows import StoredRecord
+from matcher.store import no_record
 from matcher.views import answer_json, facets_json, history_json, partners_json, record_answer_json
 
 router = APIRouter(prefix="/v1", tags=["记录"])
