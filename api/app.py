@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from anyio import to_thread
 from fastapi import FastAPI
 
-from api import docs, errors
+from api import batching, docs, errors
 from api.limits import BodyLimit, RequestEnvelope, log_access_somewhere
 from api.openapi import DESCRIPTION, TAGS, TITLE, DescribedApi
 from api.routes import accounts, health, judgements, match, partners, programmes, records, tag, uploads
@@ -50,11 +50,12 @@ def create_app(settings: Settings | None = None, matcher: Matcher | None = None)
     app.state.service = service
     errors.install(app)
     docs.install(app)
+    for subject in (match, partners, tag, programmes, records, uploads, judgements, accounts, health):
+        app.include_router(subject.router)
+    batching.install(app, service.answers, [*match.router.routes, *partners.router.routes])
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(RequestEnvelope, observe=service.metrics.request)
-    for subject in (match, partners, tag, programmes, records, uploads, judgements, accounts, health):
-        app.include_router(subject.router)
     return app
 
 

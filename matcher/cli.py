@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matcher import cli_operations
+from matcher import cli_operations, cli_person
 from matcher.cli_accounts import app as accounts
 from matcher.cli_duplicates import compare, duplicates
 from matcher.console import JsonFlag, catch_up, opened, print_json, say
@@ -48,6 +48,7 @@ MinLevel = Annotated[int, typer.Option("--min-level", help="最低关联度：4 
 
 app.add_typer(accounts, name="account")
 cli_operations.register(app)
+cli_person.register(app)
 
 
 def main() -> None:
@@ -138,7 +139,7 @@ def match(
     query = _query(text, file, title, enterprise, kinds, programmes, provinces, limit, min_level)
     with opened() as matcher:
         matcher.index.refresh()
-        answer = answer_json(matcher.match(query), matcher)
+        answer = answer_json(matcher.match(query))
         if as_json:
             print_json(answer)
         else:
@@ -194,7 +195,7 @@ def partners(
 
     query = _query(text, file, title, enterprise, None, None, None, 1, 2)
     with opened() as matcher:
-        found = partners_json(matcher.match(query).partners, matcher)
+        found = partners_json(matcher.match(query).partners)
         if as_json:
             print_json({"partners": found})
         else:
@@ -414,7 +415,7 @@ def demo() -> None:
         need = next(record for record in sample.records("need") if record.source_id == sample.SHOWN_NEED)
         print_need(need)
         query = MatchQuery(text=need.abstract, title=need.title, asker=need.institution, limit=3)
-        print_answer(answer_json(matcher.match(query), matcher))
+        print_answer(answer_json(matcher.match(query)))
 
 
 def _preview(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +152,29 @@ class Database:
                 with suppress(SQLAlchemyError):
                     connection.execute(_advisory("pg_advisory_unlock", name))
 
+    def scrub(self, whole: bool = False) -> bool:
+        """Let nothing stay in the database's files of what was deleted or replaced.
+
+        SQLite overwrites it at once (`secure_delete`); its log, which holds the pages of before, is emptied here.
+        PostgreSQL gives the space of old rows back to be overwritten; its log and its backups keep them.
+
+        :param whole: write SQLite's file anew, for what was deleted by a version that did not overwrite.
+        :returns: whether the log could be emptied: not while somebody reads for minutes.
+        """
+        if not self._sqlite:
+            autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+            with autocommit.connect() as connection:
+                for table in tables.metadata.sorted_tables:
+                    connection.execute(text(f"VACUUM {table.name}"))
+            return True
+        with closing(self._engine.raw_connection()) as raw:
+            cursor = raw.cursor()
+            if whole:
+                cursor.execute("VACUUM")
+            busy = bool(cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+            cursor.close()
+        return not busy
+
 
 def next_revision(connection: Connection, count: int = 1) -> int:
     """The first of so many numbers that no change has had yet, taken in the writing transaction."""
@@ -200,7 +223,7 @@ def _configure_sqlite(engine: Engine) -> None:
     def connect(dbapi_connection: Any, _: Any) -> None:
         # The driver must not open transactions by itself, or BEGIN IMMEDIATE comes too late.
         dbapi_connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", wait):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", wait):
             dbapi_connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

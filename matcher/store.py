@@ -31,6 +31,8 @@ ID_BATCH = 500
 SCHEMA_VERSION = "0003"
 # The source of institutions that are known only as the owner of an offer or the asker of a need.
 OWNER_SOURCE = "owner"
+# The source of what is left of an erased record: an empty row, from which indexes learn that it is gone.
+ERASED_SOURCE = "erased"
 
 _RECORD_COLUMNS = (
     *("kind", "source", "source_id", "title", "abstract", "institution", "province", "city", "county"),
@@ -191,7 +193,8 @@ class Store:
                 raise NotFound(no_record(id_))
             require_revision(known.revision, revision)
             change = update(tables.records).where(tables.records.c.id == id_)
-            connection.execute(change.values(withdrawn=1, revision=next_revision(connection)))
+            changed = {"withdrawn": 1, "updated_at": audit.now(), "revision": next_revision(connection)}
+            connection.execute(change.values(changed))
             audit.write(connection, [audit.Entry(actor, "withdraw", id_, {})])
             merges.after_withdrawal(connection, id_, actor)
 
@@ -218,11 +221,12 @@ class Store:
         return found
 
     def by_id(self, ids: Sequence[str]) -> dict[str, StoredRecord]:
-        """Records by public id; unknown ids are left out."""
+        """Records by public id; unknown ids, and those of erased records, are left out."""
         found: dict[str, StoredRecord] = {}
+        r = tables.records.c
         with self._engine.connect() as connection:
             for part in _batches([id_ for id_ in ids if _can_be_stored(id_)]):
-                query = select(tables.records).where(tables.records.c.id.in_(part))
+                query = select(tables.records).where(r.id.in_(part), r.source != ERASED_SOURCE)
                 found.update((stored.id, stored) for stored in self._stored(connection, query))
         return found
 
@@ -473,6 +477,11 @@ def live() -> tuple[Any, ...]:
     return r.withdrawn == 0, r.merged_into.is_(None), r.ends >= today()
 
 
+def stored_hash(record: Record, contact: str | None) -> str:
+    """Changes when anything of a record or its contact does."""
+    return hashlib.sha256(f"{record.content_hash}{contact or ''}".encode()).hexdigest()
+
+
 def no_record(id_: str) -> str:
     """The one sentence for a record that there is not, and for one that the caller may not know of."""
     return f"没有编号为“{id_[:40]}”的记录，或该记录不对您公开。"
@@ -509,7 +518,7 @@ def _row(record: Record, contact: str | None, owners: Mapping[str, str]) -> dict
         "ends": last_day(record),
         "personal": int(holds_personal_data(record)),
         "details": record.details(),
-        "content_hash": hashlib.sha256(f"{record.content_hash}{contact or ''}".encode()).hexdigest(),
+        "content_hash": stored_hash(record, contact),
     }
 
 
