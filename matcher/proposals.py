@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from matcher import audit, merges, tables
+from matcher.database import batches
 from matcher.errors import Conflict, NotFound
 from matcher.groups import Components, automatic, covers
 from matcher.identities import Basis

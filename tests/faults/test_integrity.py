@@ -114,7 +114,7 @@ def test_what_was_changed_behind_the_program_s_back_is_found(matcher: Matcher, d
     if wanted.startswith("index."):
         (told,) = (finding for finding in report.findings if finding.check == wanted)
         assert told.examples
-        assert all(example.startswith(("ach-", "need-", "第")) for example in told.examples)
+        assert all(example.startswith(("ach-", "pat-", "need-", "第")) for example in told.examples)
 
 
 @pytest.mark.parametrize("wrong", ["missing", "surplus", "hidden", "shown"])
