@@ -12,7 +12,19 @@ from fastapi import FastAPI
 from api import batching, docs, errors
 from api.limits import BodyLimit, RequestEnvelope, log_access_somewhere
 from api.openapi import DESCRIPTION, TAGS, TITLE, DescribedApi
-from api.routes import accounts, health, judgements, match, partners, programmes, records, tag, uploads
+from api.routes import (
+    accounts,
+    duplicates,
+    health,
+    judgements,
+    match,
+    partners,
+    people,
+    programmes,
+    records,
+    tag,
+    uploads,
+)
 from api.service import Service
 from matcher.engine import Matcher
 from matcher.settings import Settings, load_settings
@@ -50,7 +62,19 @@ def create_app(settings: Settings | None = None, matcher: Matcher | None = None)
     app.state.service = service
     errors.install(app)
     docs.install(app)
-    for subject in (match, partners, tag, programmes, records, uploads, judgements, accounts, health):
+    for subject in (
+        match,
+        partners,
+        tag,
+        programmes,
+        records,
+        uploads,
+        duplicates,
+        judgements,
+        accounts,
+        people,
+        health,
+    ):
         app.include_router(subject.router)
     batching.install(app, service.answers, [*match.router.routes, *partners.router.routes])
     # The last one added is the outermost.

@@ -26,6 +26,7 @@ TAGS = [
     {"name": "记录", "description": "提交、查看、修改、撤回和导出记录"},
     {"name": "上传", "description": "成批上传文件并查看处理结果"},
     {"name": "标注", "description": "中介对匹配的评价，用于训练排序"},
+    {"name": "重复", "description": "可能重复的记录，合并与撤销"},
     {"name": "统计", "description": "按类型、专项、省份计数"},
     {"name": "账号", "description": "账号、密钥和网页登录"},
     {"name": "运行", "description": "存活、就绪和运行指标"},

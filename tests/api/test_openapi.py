@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
-from api.schemas import accounts, answered, asked, records, uploads
+from api.schemas import accounts, answered, asked, duplicates, records, uploads
 
 OPEN = {("get", "/healthz"), ("get", "/readyz"), ("get", "/metrics")}
 ROUTES = OPEN | {
@@ -34,6 +34,12 @@ ROUTES = OPEN | {
     ("post", "/v1/judgements"),
     ("get", "/v1/judgements"),
     ("delete", "/v1/judgements"),
+    ("post", "/v1/uploads/preview"),
+    ("get", "/v1/duplicates"),
+    ("post", "/v1/duplicates/{number}"),
+    ("get", "/v1/records/{id}/sources"),
+    ("get", "/v1/account/export"),
+    ("delete", "/v1/account"),
     ("get", "/v1/account"),
     ("post", "/v1/account/keys"),
     ("delete", "/v1/account/keys/{key_id}"),
@@ -43,7 +49,7 @@ ROUTES = OPEN | {
     ("post", "/v1/accounts"),
     ("delete", "/v1/accounts/{id}"),
 }
-MODULES = (accounts, answered, asked, records, uploads)
+MODULES = (accounts, answered, asked, duplicates, records, uploads)
 
 
 def models() -> list[type[BaseModel]]:
