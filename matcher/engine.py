@@ -66,7 +66,7 @@ class Matcher:
         self.replies = Replies(self.store.database)
         self.judgements = JudgementBook(self.store.database)
         self.listing = Listing(self.store)
-        self.uploads = Uploads(self.store, self.accounts, settings.home / "uploads")
+        self.uploads = Uploads(self.store, self.accounts, settings.home / "uploads", settings.max_file_bytes)
         self.duplicates = Duplicates(self.store, lambda: self.index, self.records)
         self.people = People(self.store, settings.home, self._forget)
         self._loading = threading.RLock()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, and_, false, func, or_, select
 
 from matcher import tables
 from matcher.owners import OWNER_SOURCE
@@ -70,7 +70,7 @@ class Listing:
                 found[name] = Counter({value: count for value, count in connection.execute(query) if value})
             tagged = select(t.code, func.count()).join_from(tables.records, tables.tags)
             query = self._query(tagged, viewer, wanted).group_by(t.code)
-            found["programmes"] = Counter(dict(connection.execute(query).tuples()))
+            found["programmes"] = Counter({row[0]: row[1] for row in connection.execute(query)})
         return found
 
     def _query(self, query: Select[Any], viewer: Viewer, wanted: Wanted) -> Select[Any]:
@@ -91,9 +91,12 @@ class Listing:
         return query
 
 
-def seen(sight: Sight) -> ColumnElement[bool]:
-    """The condition that somebody may see a record, as `Sight.shows` decides it."""
-    r = tables.records.c
+def seen(sight: Sight, records: FromClause = tables.records) -> ColumnElement[bool]:
+    """The condition that somebody may see a record, as `Sight.shows` decides it.
+
+    :param records: the table of records, or an alias of it.
+    """
+    r = records.c
     visible: ColumnElement[bool] = r.visibility.in_(sight.visibilities)
     if sight.owner:
         visible = or_(visible, r.owner == sight.owner)

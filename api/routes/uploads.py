@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 from pathlib import Path as FilePath
@@ -21,7 +22,7 @@ from api.schemas.uploads import UploadOut, UploadPage
 from matcher.errors import InvalidQuery, UnknownColumn, UnreadableFile
 from matcher.preview import preview_file
 from matcher.records import Kind, Visibility
-from matcher.uploads import KINDS_OF_ACCOUNTS, safe_name
+from matcher.uploads import KINDS_OF_ACCOUNTS, UNREAD_LIMIT, safe_name
 from matcher.views import upload_json
 
 router = APIRouter(prefix="/v1/uploads", tags=["上传"])
@@ -29,6 +30,10 @@ PATH = router.prefix
 
 UploadId = Annotated[str, Path(alias="id", max_length=64, pattern=ID, description="上传编号，如 up-…")]
 MAPPINGS = 50
+# Of a form beside its file.
+FORM_BYTES = 100_000
+# Seconds after which some of somebody's files will have been read.
+RETRY_AFTER = "30"
 
 
 @router.post(
@@ -56,8 +61,13 @@ def upload(
 ) -> Response:
     """Take a file."""
     columns = _mapping(mapping or [])
+    if (file.size or 0) > service.settings.max_file_bytes:
+        raise Refused(413, f"文件超过 {service.settings.max_file_bytes} 字节的上限。请拆成几个文件。")
 
     def work() -> Answered:
+        if matcher.uploads.unread(caller.viewer.account) >= UNREAD_LIMIT:
+            detail = f"您已有 {UNREAD_LIMIT} 个文件等待处理。请等其中一些处理完后再上传。"
+            raise Refused(429, detail, {"Retry-After": RETRY_AFTER})
         id_, path = matcher.uploads.receive(file.filename or "")
         try:
             with path.open("wb") as target:
@@ -69,7 +79,10 @@ def upload(
         service.handed_in()
         return Answered(202, upload_json(made), {"Location": f"{PATH}/{id_}"})
 
-    asked = {"file": file.filename, "size": file.size, "kind": kind, "visibility": visibility, "map": columns}
+    # Two files of one name and size may differ.
+    digest = hashlib.file_digest(file.file, "sha256").hexdigest() if name else None  # type: ignore[arg-type]
+    file.file.seek(0)
+    asked = {"file": file.filename, "digest": digest, "kind": kind, "visibility": visibility, "map": columns}
     return once(request, service, caller, name, asked, work)
 
 
