@@ -111,17 +111,27 @@ def read_judgements(
         raise UnreadableFile(
             f"{judgements_file.name} 中没有可用的标注。请检查它与 {needs_file.name} 的 need_id 是否一致。"
         )
+    means = {text: {offer: _mean(given) for offer, given in own.items()} for text, own in levels.items()}
+    return gathered(means, ids, dropped + unreadable, used + unreadable.total())
+
+
+def gathered(
+    levels: Mapping[tuple[str, str], Mapping[Offer, int]],
+    ids: Mapping[tuple[str, str], Iterable[str]],
+    dropped: Counter[str],
+    rows: int,
+) -> Judgements:
+    """Judgements by need.
+
+    :param levels: (title, text) of a need to its offers' levels; `ids` to the ids of the needs with this text.
+    """
     offers = list(dict.fromkeys(offer for own in levels.values() for offer in own))
     position = {offer: i for i, offer in enumerate(offers)}
     needs = [
-        JudgedNeed(
-            tuple(ids[text]),
-            *text,
-            {position[offer]: _mean(given) for offer, given in own.items()},
-        )
+        JudgedNeed(tuple(ids[text]), *text, {position[offer]: level for offer, level in own.items()})
         for text, own in levels.items()
     ]
-    return Judgements(needs, offers, dropped + unreadable, used + unreadable.total())
+    return Judgements(needs, offers, dropped, rows)
 
 
 @dataclass(frozen=True)
