@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -45,9 +46,30 @@ def _caller(
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     session: Annotated[str | None, Security(_cookie)],
 ) -> Caller:
-    caller = _identified(request, service, bearer.credentials if bearer else None, session)
+    try:
+        caller = _identified(request, service, bearer.credentials if bearer else None, session)
+    except Refused:
+        # Whoever guesses keys is counted like everybody who has none.
+        _count(request, service, NOBODY)
+        raise
     _count(request, service, caller)
     return caller
+
+
+def _arriving(request: Request, service: RunningService) -> None:
+    if "origin" in request.headers and not _same_site(request):
+        raise _cross_site()
+    _count(request, service, NOBODY)
+
+
+def may_send_files(request: Request, service: Service) -> bool:
+    """Whether somebody may send a large body; asked before any of it is read, and before anything else is."""
+    session = request.cookies.get(COOKIE)
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    try:
+        return _identified(request, service, secret if scheme.lower() == "bearer" else None, session) is not NOBODY
+    except Refused:
+        return False
 
 
 def _identified(request: Request, service: Service, secret: str | None, session: str | None) -> Caller:
@@ -64,7 +86,7 @@ def _identified(request: Request, service: Service, secret: str | None, session:
         if found is None:
             raise _unknown("登录已失效。请重新登录。")
         if request.method in _CHANGING and not _same_site(request):
-            raise Refused(403, "该请求来自其他网站，已拒绝。请在本平台的页面上操作。")
+            raise _cross_site()
     else:
         return NOBODY
     account, key = found
@@ -82,7 +104,7 @@ def _count(request: Request, service: Service, caller: Caller) -> None:
     if caller.key:
         subject, limit = caller.key.id, settings.rate_limit
     else:
-        subject, limit = f"address {request.client.host if request.client else ''}", settings.rate_limit_anonymous
+        subject, limit = f"address {_network(request)}", settings.rate_limit_anonymous
     wait = service.rates.wait(subject, limit)
     if wait:
         raise Refused(
@@ -92,11 +114,29 @@ def _count(request: Request, service: Service, caller: Caller) -> None:
         )
 
 
+def _network(request: Request) -> str:
+    """Where a call comes from; in IPv6 one subscriber has all addresses of a /64."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(address.ipv4_mapped or ipaddress.ip_network((int(address) >> 64 << 64, 64)))
+    return host
+
+
+def _cross_site() -> Refused:
+    return Refused(403, "该请求来自其他网站，已拒绝。请在本平台的页面上操作。")
+
+
 def _unknown(detail: str) -> Refused:
     return Refused(401, detail, {"WWW-Authenticate": "Bearer"})
 
 
 AnyCaller = Annotated[Caller, Depends(_caller)]
+# For whoever comes to sign in or out: what is left of an earlier session does not matter.
+Arriving = Annotated[None, Depends(_arriving)]
 
 
 async def _asking(caller: AnyCaller, service: RunningService) -> Caller:

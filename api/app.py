@@ -7,12 +7,25 @@ from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 from anyio import to_thread
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from api import batching, docs, errors
+from api.access import may_send_files
 from api.limits import BodyLimit, RequestEnvelope, log_access_somewhere
 from api.openapi import DESCRIPTION, TAGS, TITLE, DescribedApi
-from api.routes import accounts, health, judgements, match, partners, programmes, records, tag, uploads
+from api.routes import (
+    accounts,
+    duplicates,
+    health,
+    judgements,
+    match,
+    partners,
+    people,
+    programmes,
+    records,
+    tag,
+    uploads,
+)
 from api.service import Service
 from matcher.engine import Matcher
 from matcher.settings import Settings, load_settings
@@ -37,6 +50,13 @@ def create_app(settings: Settings | None = None, matcher: Matcher | None = None)
         finally:
             await to_thread.run_sync(service.stop)
 
+    async def limit_of(request: Request) -> int:
+        # Only for those with a key: a body is read before its route is asked who may call it.
+        sends_file = request.method == "POST" and request.url.path in (uploads.PATH, f"{uploads.PATH}/preview")
+        if sends_file and await to_thread.run_sync(may_send_files, request, service):
+            return settings.max_file_bytes + uploads.FORM_BYTES
+        return settings.max_body_bytes
+
     app = DescribedApi(
         title=TITLE,
         description=DESCRIPTION,
@@ -50,11 +70,23 @@ def create_app(settings: Settings | None = None, matcher: Matcher | None = None)
     app.state.service = service
     errors.install(app)
     docs.install(app)
-    for subject in (match, partners, tag, programmes, records, uploads, judgements, accounts, health):
+    for subject in (
+        match,
+        partners,
+        tag,
+        programmes,
+        records,
+        uploads,
+        duplicates,
+        judgements,
+        accounts,
+        people,
+        health,
+    ):
         app.include_router(subject.router)
     batching.install(app, service.answers, [*match.router.routes, *partners.router.routes])
     # The last one added is the outermost.
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, limit_of=limit_of)
     app.add_middleware(RequestEnvelope, observe=service.metrics.request)
     return app
 

@@ -99,7 +99,15 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     # The framework's own details are English.
     detail = error.detail if isinstance(error, Refused) else None
-    return problem(error.status_code, request.url.path, detail, headers=error.headers)
+    headers = _allowing(request) or error.headers if error.status_code == 405 else error.headers
+    return problem(error.status_code, request.url.path, detail, headers=headers)
+
+
+def _allowing(request: Request) -> dict[str, str]:
+    """All methods of an address; the framework names those of one of its routes only."""
+    path = getattr(request.scope.get("route"), "path", "")
+    methods = request.app.openapi()["paths"].get(path, {})
+    return {"Allow": ", ".join(sorted(method.upper() for method in methods))} if methods else {}
 
 
 async def _engine_error(request: Request, error: Exception) -> Response:

@@ -7,9 +7,10 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import Refused, problem
@@ -20,6 +21,14 @@ _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # A path that no route has may hold anything, and there is no end of such paths.
 NO_ROUTE = "-"
+
+# What is answered is for the caller alone: not for a shared cache, another site's frame, or a guess at its type.
+PROTECTING = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+}
 
 # Called once a request with route template, method, status and seconds.
 Observer = Callable[[str, str, int, float], None]
@@ -40,6 +49,8 @@ def log_access_somewhere() -> None:
 
 class RequestEnvelope:
     """Gives each request an id and one line in the log, and turns what nobody caught into a 500.
+
+    Each answer says that browsers shall keep it to themselves.
 
     The line holds no path, query, body or address: none of a question or of a person.
     """
@@ -62,7 +73,10 @@ class RequestEnvelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID_HEADER] = request_id
+                for name, value in PROTECTING.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         try:
@@ -97,18 +111,20 @@ class BodyLimit:
     Starlette's own limit answers a large Content-Length in plain text; here every error is a problem.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit_of: Callable[[Request], Awaitable[int]]) -> None:
+        """:param limit_of: bytes that the body of a request may have, asked before any of it is read."""
         self.app = app
-        self.limit = limit
+        self.limit_of = limit_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        detail = f"请求体超过 {self.limit} 字节的上限。请精简内容或分批提交。"
+        limit = await self.limit_of(Request(scope))
+        detail = f"请求体超过 {limit} 字节的上限。请精简内容或分批提交。"
         announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdecimal() and int(announced[:20]) > self.limit:
+        if announced.isdecimal() and int(announced[:20]) > limit:
             await problem(413, scope["path"], detail)(scope, receive, send)
             return
         received = 0
@@ -117,7 +133,7 @@ class BodyLimit:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self.limit:
+            if received > limit:
                 # FastAPI lets HTTP errors through that come up while it reads a body.
                 raise Refused(413, detail)
             return message

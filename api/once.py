@@ -119,7 +119,8 @@ def seen_revision(if_match: str | None) -> int | None:
 
 def is_known(if_none_match: str | None, tag: str) -> bool:
     """Whether the caller has this version already."""
-    return if_none_match is not None and tag in (one.strip().removeprefix("W/") for one in if_none_match.split(","))
+    known = {one.strip().removeprefix("W/") for one in (if_none_match or "").split(",")}
+    return tag in known or "*" in known
 
 
 def cursor_of(number: int | str) -> str:

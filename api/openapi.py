@@ -1,12 +1,16 @@
-"""How the API describes itself."""
+"""How the API describes itself; as a program, this writes the description to `FILE`."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
 
 from api.problems import KINDS, MEDIA_TYPE
+from api.schemas import examples
 from api.schemas.answered import Problem
 
 TITLE = "科技成果供需匹配"
@@ -26,12 +30,41 @@ TAGS = [
     {"name": "记录", "description": "提交、查看、修改、撤回和导出记录"},
     {"name": "上传", "description": "成批上传文件并查看处理结果"},
     {"name": "标注", "description": "中介对匹配的评价，用于训练排序"},
+    {"name": "重复", "description": "可能重复的记录，合并与撤销"},
     {"name": "统计", "description": "按类型、专项、省份计数"},
     {"name": "账号", "description": "账号、密钥和网页登录"},
     {"name": "运行", "description": "存活、就绪和运行指标"},
 ]
+FILE = Path(__file__).parent / "openapi.json"
 FRAMEWORK_ERRORS = ("HTTPValidationError", "ValidationError")
-
+# Of a route that also answers those who have neither key nor session.
+WITHOUT_KEY: dict[str, Any] = {
+    "security": [{}]
+}  # What parameters and fields of forms may be, by name; ids by what they are of.
+EXAMPLES: Mapping[str, Any] = {
+    "kind": ["achievement"],
+    "programme": ["agriculture"],
+    "province": ["四川省"],
+    "mine": True,
+    "limit": 20,
+    "min_level": 2,
+    "cursor": "MTAyNA",
+    "state": "proposed",
+    "number": 7,
+    "key_id": "key-1f2e3d4c5b6a",
+    "need_id": examples.STORED_NEED["id"],
+    "offer_id": examples.ACHIEVEMENT["id"],
+    "Idempotency-Key": "2026-03-05-0001",
+    "If-Match": '"1024-9f86d081884c7d65"',
+    "If-None-Match": '"1024-9f86d081884c7d65"',
+}
+IDS = {"records": examples.ACHIEVEMENT["id"], "accounts": "acc-1f2e3d4c5b6a7988", "uploads": "up-1f2e3d4c5b6a7988"}
+FORM_EXAMPLES: Mapping[str, Any] = {
+    "file": "成果名称,成果简介\n鲜银耳热泵烘干工艺,分三段控制温湿度\n",
+    "kind": "achievement",
+    "visibility": "public",
+    "map": ["标题=项目名称"],
+}
 
 Documented = dict[int | str, dict[str, Any]]
 
@@ -54,11 +87,16 @@ class DescribedApi(FastAPI):
         fresh = self.openapi_schema is None
         document = super().openapi()
         if fresh:
-            for path in document["paths"].values():
+            for address, path in document["paths"].items():
                 for operation in path.values():
                     _correct(operation["responses"])
+                    for parameter in operation.get("parameters", []):
+                        parameter["example"] = _example(address, parameter["name"])
+            schemas = document["components"]["schemas"]
             for name in FRAMEWORK_ERRORS:
-                document["components"]["schemas"].pop(name, None)
+                schemas.pop(name, None)
+            for name in [name for name in schemas if name.startswith("Body_")]:
+                _correct_form(schemas[name])
         return document
 
 
@@ -70,3 +108,33 @@ def _correct(responses: dict[str, Any]) -> None:
             del responses[status]
         else:
             responses[status]["content"] = {MEDIA_TYPE: schema}
+
+
+def _correct_form(form: dict[str, Any]) -> None:
+    """A field of a form may be left out, and cannot be null."""
+    form["description"] = "表单"
+    form.pop("title", None)
+    for name, field in form["properties"].items():
+        options = [one for one in field.pop("anyOf", []) if one != {"type": "null"}]
+        form["properties"][name] = field | (options[0] if options else {}) | {"examples": [FORM_EXAMPLES[name]]}
+
+
+def _example(path: str, name: str) -> Any:
+    return IDS[path.split("/")[2]] if name == "id" else EXAMPLES[name]
+
+
+def as_text(document: Mapping[str, Any]) -> str:
+    """The document as it is checked in."""
+    return json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def main() -> None:
+    """Write the description anew."""
+    from api.app import create_app
+    from matcher.settings import load_settings
+
+    FILE.write_text(as_text(create_app(load_settings()).openapi()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -130,6 +130,8 @@ class Service:
             try:
                 if self.ready:
                     self.matcher.refresh(self._stop_early, grace)
+                    if not grace and self.matcher.duplicates.run(self._stop_early).merged:
+                        self.wrote()  # what was merged is to leave the index
                 else:
                     self.matcher.match(WARMING)
                     # What is loaded by now stays: looking through it for garbage again and again takes a

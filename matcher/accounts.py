@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from matcher import audit, tables
 from matcher.database import Database
@@ -22,6 +22,8 @@ _KEY_PREFIX = "mk_"
 # Of randomness in a key: too much to guess, so a fast hash is enough.
 _KEY_BYTES = 32
 _PRINTABLE = 40
+# Keys of one account that open something: each has a rate of its own.
+KEY_LIMIT = 50
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,8 @@ class Accounts:
         row = {**vars(key), "hash": _hash(secret)}
         with self._database.writing() as connection:
             self._require_open(connection, account)
+            if self._usable(connection, account) >= KEY_LIMIT:
+                raise InvalidAccount("密钥", f"已有 {KEY_LIMIT} 个可用的密钥；请先吊销不再使用的")
             connection.execute(insert(tables.api_keys).values(row))
             audit.write(connection, [audit.Entry(actor, "key-add", account.id, {"key": key.id})])
         return key, secret
@@ -204,6 +208,13 @@ class Accounts:
         if row is None:
             raise NotFound(_no_account(shown))
         return _account(row)
+
+    @staticmethod
+    def _usable(connection: Connection, account: Account) -> int:
+        k = tables.api_keys.c
+        lasting = or_(k.expires_at.is_(None), k.expires_at > audit.now())
+        query = select(func.count()).where(k.account == account.key, k.revoked_at.is_(None), lasting)
+        return int(connection.execute(query).scalar_one())
 
     @staticmethod
     def _require_open(connection: Connection, account: Account) -> None:

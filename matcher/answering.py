@@ -19,14 +19,16 @@ from matcher.explain import Explainer, Why
 from matcher.features import Pairs, Question, ask_many
 from matcher.frequencies import Statistics
 from matcher.index import Index
+from matcher.owners import OWNER_SOURCE
 from matcher.partners import Partner, suggest
 from matcher.programs import Tag, TaggedText, Tagger
 from matcher.queries import MatchQuery
 from matcher.rank import Ranker, Scored, fold, fuse
 from matcher.records import KINDS, OFFER_KINDS
 from matcher.redaction import shown
+from matcher.rows import StoredRecord
 from matcher.segments import Integers, Segment
-from matcher.store import OWNER_SOURCE, Store, StoredRecord
+from matcher.store import Store
 from matcher.text import Tokenizer
 from matcher.visibility import PUBLIC, Viewer
 

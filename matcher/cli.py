@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matcher import cli_operations
+from matcher import cli_operations, cli_person
 from matcher.cli_accounts import app as accounts
 from matcher.cli_duplicates import compare, duplicates
 from matcher.console import JsonFlag, catch_up, opened, print_json, say
@@ -48,6 +48,7 @@ MinLevel = Annotated[int, typer.Option("--min-level", help="最低关联度：4 
 
 app.add_typer(accounts, name="account")
 cli_operations.register(app)
+cli_person.register(app)
 
 
 def main() -> None:
@@ -356,8 +357,8 @@ def export(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="写入该文件；缺省输出到屏幕")] = None,
 ) -> None:
     """以 JSONL 导出公开记录（不含联系方式），一行一条。"""
+    from matcher.owners import OWNER_SOURCE
     from matcher.records import KINDS
-    from matcher.store import OWNER_SOURCE
     from matcher.views import record_json
 
     if kind is not None and kind not in KINDS:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from filelock import FileLock
@@ -29,6 +29,9 @@ _JSON: Mapping[str, Any] = {
     "json_serializer": lambda value: orjson.dumps(value).decode(),
     "json_deserializer": orjson.loads,
 }
+T = TypeVar("T")
+# Identifiers in one IN (...) clause; SQLite before 3.32 stops at 999.
+ID_BATCH = 500
 _UNKNOWN = "数据库地址 MATCHER_DATABASE_URL 须以 sqlite:/// 或 postgresql:// 开头，不能是 {backend}://。请改正后重试。"
 _GONE = (
     "数据库文件 {file} 不见了。程序不会另建一个空的。请把文件放回原处；"
@@ -152,6 +155,29 @@ class Database:
                 with suppress(SQLAlchemyError):
                     connection.execute(_advisory("pg_advisory_unlock", name))
 
+    def scrub(self, whole: bool = False) -> bool:
+        """Let nothing stay in the database's files of what was deleted or replaced.
+
+        SQLite overwrites it at once (`secure_delete`); its log, which holds the pages of before, is emptied here.
+        PostgreSQL gives the space of old rows back to be overwritten; its log and its backups keep them.
+
+        :param whole: write SQLite's file anew, for what was deleted by a version that did not overwrite.
+        :returns: whether the log could be emptied: not while somebody reads for minutes.
+        """
+        if not self._sqlite:
+            autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+            with autocommit.connect() as connection:
+                for table in tables.metadata.sorted_tables:
+                    connection.execute(text(f"VACUUM {table.name}"))
+            return True
+        with closing(self._engine.raw_connection()) as raw:
+            cursor = raw.cursor()
+            if whole:
+                cursor.execute("VACUUM")
+            busy = bool(cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+            cursor.close()
+        return not busy
+
 
 def next_revision(connection: Connection, count: int = 1) -> int:
     """The first of so many numbers that no change has had yet, taken in the writing transaction."""
@@ -159,6 +185,12 @@ def next_revision(connection: Connection, count: int = 1) -> int:
     own = counter.c.name == "revision"
     connection.execute(update(counter).where(own).values(value=counter.c.value + count))
     return int(connection.execute(select(counter.c.value).where(own)).scalar_one()) - count + 1
+
+
+def batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Parts of so many that one statement takes them."""
+    for start in range(0, len(items), ID_BATCH):
+        yield items[start : start + ID_BATCH]
 
 
 def _advisory(function: str, name: str) -> Any:
@@ -200,7 +232,7 @@ def _configure_sqlite(engine: Engine) -> None:
     def connect(dbapi_connection: Any, _: Any) -> None:
         # The driver must not open transactions by itself, or BEGIN IMMEDIATE comes too late.
         dbapi_connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", wait):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", wait):
             dbapi_connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

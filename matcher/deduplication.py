@@ -11,8 +11,9 @@ from matcher.errors import NotFound
 from matcher.index import Index
 from matcher.merges import State
 from matcher.proposals import Decision, Proposal, Proposals, no_pair
+from matcher.rows import StoredRecord
 from matcher.sources import SeenPair, Source, sources
-from matcher.store import Store, StoredRecord, no_record
+from matcher.store import Store, no_record
 from matcher.visibility import Viewer
 
 

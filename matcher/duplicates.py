@@ -19,8 +19,9 @@ from matcher.likeness import Face, compare, face_of, weights
 from matcher.merges import text_digest
 from matcher.proposals import Finding, Proposals
 from matcher.records import KINDS
+from matcher.rows import StoredRecord
 from matcher.segments import Hashes, Segment
-from matcher.store import Store, StoredRecord
+from matcher.store import Store
 
 # Records compared together; with their neighbours' arrays some 50 MB.
 BLOCK = 128

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
@@ -19,7 +19,7 @@ from matcher import adapter, e5, onnx_bert, quantisation, seal
 from matcher.errors import ModelError
 from matcher.faults import room_for
 from matcher.settings import DEFAULT_MODEL, Settings
-from matcher.vectors import VectorCache, Vectors
+from matcher.vectors import VectorCache, Vectors, text_hash
 
 logger = logging.getLogger(__name__)
 Side = Literal["query", "document"]
@@ -292,6 +292,10 @@ class Embedder:
         """Close the cache."""
         self._cache.close()
 
+    def forget(self, texts: Iterable[str]) -> int:
+        """Remove what the cache knows of texts; how many vectors that were."""
+        return self._cache.forget(texts)
+
     def queries(self, texts: Sequence[str]) -> Vectors:
         """Embed questions: float32 (len(texts), dimension). Not cached: a question may be confidential."""
         return self.encoder.encode(texts, "query")
@@ -311,7 +315,7 @@ class Embedder:
         return self._cached(texts, "query", model, progress, keep=True)
 
     def _cached(self, texts: Sequence[str], side: Side, model: str, progress: Progress | None, keep: bool) -> Vectors:
-        hashes = [hashlib.sha256(text.encode("utf-8", "replace")).digest() for text in texts]
+        hashes = [text_hash(text) for text in texts]
         kept = self._cache.get(model, list(dict.fromkeys(hashes)))
         # A damaged file may hold one cut short.
         known = {key: vector for key, vector in kept.items() if len(vector) == self.dimension}

@@ -27,6 +27,7 @@ from matcher.indexing import Indexer
 from matcher.ingest import IngestReport, ingest_file
 from matcher.judged import JudgementBook
 from matcher.listing import Listing, Wanted
+from matcher.people import People
 from matcher.programs import Tag, TaggedText, Tagger
 from matcher.queries import DEFAULT_LIMIT, DEFAULT_MIN_LEVEL, PARTNERS, MatchQuery, check_limits, check_query
 from matcher.rank import Ranker
@@ -40,8 +41,9 @@ from matcher.records import (
 )
 from matcher.redaction import shown
 from matcher.replies import Replies
+from matcher.rows import StoredRecord
 from matcher.settings import Settings
-from matcher.store import Store, StoredRecord, no_record
+from matcher.store import Store, no_record
 from matcher.text import Tokenizer, normalize
 from matcher.uploads import Uploads
 from matcher.vectors import VectorCache
@@ -49,6 +51,8 @@ from matcher.visibility import Viewer
 
 # Seconds a command waits for another process that writes the index.
 WRITER_WAIT = 600.0
+# Seconds that an erasure waits for one; what it leaves is found again.
+FORGET_WAIT = 30.0
 
 
 class Matcher:
@@ -62,8 +66,9 @@ class Matcher:
         self.replies = Replies(self.store.database)
         self.judgements = JudgementBook(self.store.database)
         self.listing = Listing(self.store)
-        self.uploads = Uploads(self.store, self.accounts, settings.home / "uploads")
+        self.uploads = Uploads(self.store, self.accounts, settings.home / "uploads", settings.max_file_bytes)
         self.duplicates = Duplicates(self.store, lambda: self.index, self.records)
+        self.people = People(self.store, settings.home, self._forget)
         self._loading = threading.RLock()
         self._behind_since: float | None = None
 
@@ -150,6 +155,16 @@ class Matcher:
             count = self._indexer().advance(writer, progress, publish=False)
             writer.flush(writer.revision)
         return count
+
+    def _forget(self, texts: set[str]) -> None:
+        """Take texts out of the cache of vectors, and what the store no longer has out of the index's files.
+
+        :raises Busy: if another process writes the index for longer than `FORGET_WAIT` seconds.
+        """
+        self.embedder.forget(texts)
+        with self._writer(self.index, FORGET_WAIT) as writer:
+            self._indexer().advance(writer, None, publish=True)
+            writer.purge()
 
     @contextlib.contextmanager
     def _writer(self, index: Index, wait: float, rebuild: bool = False) -> Iterator[Writer]:

@@ -116,6 +116,9 @@ class Writer(Protocol):
         :param publish: whether readers shall see it now.
         """
 
+    def purge(self) -> None:
+        """Write anew what still holds deleted documents, and drop the generations that show them."""
+
 
 class LocalIndex:
     """The index in a folder. Readers call `refresh`; one process at a time holds a `writer`."""
@@ -338,6 +341,42 @@ class LocalWriter:
         else:
             self._base = Snapshot(self._root, number, self._base)
 
+    def purge(self) -> None:
+        """See `Writer`.
+
+        :raises DiskFull: if there is no room; readers keep the generation that they have.
+        """
+        if self._base is None:
+            return
+        number = self._next_number()
+        try:
+            with room_for("索引", self._root, "记录都在数据库中，检索仍用原来的索引。"):
+                self._purge(number, self._base)
+        except BaseException:
+            self._discard(number)
+            raise
+
+    def _purge(self, number: int, base: Snapshot) -> None:
+        names: list[str] = []
+        parts: list[tuple[Segment, Integers]] = []
+        kept = written = 0
+        for segment, start in zip(base.segments, base.starts, strict=False):
+            living = np.flatnonzero(~base.dead[start : start + len(segment)])
+            if len(living) == len(segment):
+                names.append(segment.name)
+                kept += len(segment)
+            else:
+                parts.append((segment.arrays, living))
+                written += len(living)
+        if written:
+            write_segment(parts, self._root / "segments" / str(number))
+            names.append(str(number))
+        self._write_generation(number, names, np.zeros(kept + written, np.bool_), base.counts, base.revision)
+        self._publish(number)
+        self._index.refresh()
+        self._base = self._index.snapshot
+        self._clean(generations=1)
+
     @property
     def _segments(self) -> list[LoadedSegment]:
         return self._base.segments if self._base else []
@@ -391,14 +430,14 @@ class LocalWriter:
         part.replace(self._root / "CURRENT")
         sync(self._root)
 
-    def _clean(self) -> None:
+    def _clean(self, generations: int = KEPT_GENERATIONS) -> None:
         segments: dict[int, list[str]] = {}
         for path in (self._root / "generations").iterdir():
             try:
                 segments[int(path.name)] = json.loads((path / "manifest.json").read_text("utf-8"))["segments"]
             except (OSError, ValueError, KeyError):
                 shutil.rmtree(path)  # half done by a killed writer, or damaged: nobody can read it
-        kept = sorted(segments)[-KEPT_GENERATIONS:]
+        kept = sorted(segments)[-generations:]
         for number in segments.keys() - kept:
             shutil.rmtree(self._root / "generations" / str(number))
         used = {name for number in kept for name in segments[number]}

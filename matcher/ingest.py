@@ -163,6 +163,8 @@ def _store(
 ) -> None:
     batch: list[tuple[Record, str | None]] = []
     within = f"“{part.table.name}”" if part.table.name else ""
+    # Institutions are nobody's own, whoever brings them.
+    keeper = 0 if part.kind == "institution" else owner
     for item in part.records():
         if not isinstance(item, Refusal):
             row, record, contact = item
@@ -177,10 +179,10 @@ def _store(
             continue
         batch.append((record, contact))
         if len(batch) == BATCH:
-            counts.update(store.upsert(batch, owner))
+            counts.update(store.upsert(batch, keeper, owner))
             batch = []
     if batch:
-        counts.update(store.upsert(batch, owner))
+        counts.update(store.upsert(batch, keeper, owner))
 
 
 def _refuse_second_version(record: Record, place: str, seen: dict[str, tuple[str, str]]) -> None:

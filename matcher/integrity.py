@@ -124,6 +124,10 @@ def _store_findings(connection: Connection) -> Iterator[Finding]:
     ids = connection.execute(orphans.where(r.c.institution_id.is_not(None), owner.c.id.is_(None))).scalars().all()
     if ids:
         yield _finding("store.owners", "有些记录的机构不在数据库中。请重新导入这些记录的来源文件。", ids)
+    orphans = select(r.c.id).outerjoin(owner, r.c.merged_into == owner.c.id)
+    ids = connection.execute(orphans.where(r.c.merged_into.is_not(None), owner.c.id.is_(None))).scalars().all()
+    if ids:
+        yield _finding("store.merged", "有些记录并入的记录不在数据库中，检索不到它们。" + _RESTORE, ids)
     a = tables.accounts
     strangers = select(r.c.id).outerjoin(a, r.c.owner == a.c.key).where(r.c.owner != 0, a.c.key.is_(None))
     ids = connection.execute(strangers).scalars().all()

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median_low
+from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Select, delete, func, insert, or_, select, update
 
 from matcher import tables
 from matcher.audit import Entry, now, write
 from matcher.database import Database
 from matcher.errors import NotFound
+from matcher.listing import seen
+from matcher.visibility import Viewer
 
 
 @dataclass(frozen=True)
@@ -47,21 +50,21 @@ class JudgementBook:
             found = connection.execute(select(j.key, j.need_id, j.offer_id, j.level, j.at).where(*pair)).one()
         return Judgement(*found)
 
-    def page(self, account: int, limit: int, before: int | None = None) -> list[Judgement]:
-        """An account's judgements, latest first.
+    def page(self, viewer: Viewer, limit: int, before: int | None = None) -> list[Judgement]:
+        """An account's judgements of what it may still see, latest first.
 
         :param before: the number of the last one of the page before this one.
         """
         j = tables.judgements.c
-        query = select(j.key, j.need_id, j.offer_id, j.level, j.at).where(j.account == account)
+        query = _still_seen(select(j.key, j.need_id, j.offer_id, j.level, j.at), viewer)
         if before is not None:
             query = query.where(j.key < before)
         with self._database.reading.connect() as connection:
             return [Judgement(*row) for row in connection.execute(query.order_by(j.key.desc()).limit(limit))]
 
-    def count(self, account: int) -> int:
-        """How many judgements an account has made."""
-        query = select(func.count()).where(tables.judgements.c.account == account)
+    def count(self, viewer: Viewer) -> int:
+        """How many judgements `page` gives in all."""
+        query = _still_seen(select(func.count()), viewer)
         with self._database.reading.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
@@ -85,3 +88,15 @@ class JudgementBook:
             for need, offer, level in connection.execute(select(j.need_id, j.offer_id, j.level).order_by(j.key)):
                 levels.setdefault((need, offer), []).append(level)
         return {pair: median_low(given) for pair, given in levels.items()}
+
+
+def _still_seen(query: Select[Any], viewer: Viewer) -> Select[Any]:
+    """Those of an account's judgements whose records have not been withdrawn or hidden from it since."""
+    j = tables.judgements.c
+    query = query.select_from(tables.judgements).where(j.account == viewer.account)
+    for id_ in (j.need_id, j.offer_id):
+        r = tables.records.alias()
+        query = query.join(r, r.c.id == id_).where(
+            seen(viewer.sight, r), or_(r.c.withdrawn == 0, r.c.owner == viewer.account)
+        )
+    return query

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, and_, false, func, or_, select
 
 from matcher import tables
+from matcher.owners import OWNER_SOURCE
 from matcher.records import Kind
-from matcher.store import OWNER_SOURCE, Store, StoredRecord, live
+from matcher.rows import StoredRecord
+from matcher.store import ERASED_SOURCE, Store, live
 from matcher.visibility import Sight, Viewer
 
 EXPORT_PAGE = 500
@@ -68,13 +70,13 @@ class Listing:
                 found[name] = Counter({value: count for value, count in connection.execute(query) if value})
             tagged = select(t.code, func.count()).join_from(tables.records, tables.tags)
             query = self._query(tagged, viewer, wanted).group_by(t.code)
-            found["programmes"] = Counter(dict(connection.execute(query).tuples()))
+            found["programmes"] = Counter({row[0]: row[1] for row in connection.execute(query)})
         return found
 
     def _query(self, query: Select[Any], viewer: Viewer, wanted: Wanted) -> Select[Any]:
         r = tables.records.c
-        # Institutions that are known by name only, perhaps from a need that this viewer may not see.
-        query = query.where(seen(viewer.sight), r.source != OWNER_SOURCE)
+        # Not institutions that are known by name only, perhaps from a need that this viewer may not see.
+        query = query.where(seen(viewer.sight), r.source.not_in((OWNER_SOURCE, ERASED_SOURCE)))
         if wanted.mine:
             query = query.where(r.owner == viewer.account if viewer.account else false())
         else:
@@ -89,9 +91,12 @@ class Listing:
         return query
 
 
-def seen(sight: Sight) -> ColumnElement[bool]:
-    """The condition that somebody may see a record, as `Sight.shows` decides it."""
-    r = tables.records.c
+def seen(sight: Sight, records: FromClause = tables.records) -> ColumnElement[bool]:
+    """The condition that somebody may see a record, as `Sight.shows` decides it.
+
+    :param records: the table of records, or an alias of it.
+    """
+    r = records.c
     visible: ColumnElement[bool] = r.visibility.in_(sight.visibilities)
     if sight.owner:
         visible = or_(visible, r.owner == sight.owner)

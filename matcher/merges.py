@@ -8,21 +8,18 @@ without it, and a record that is changed, hidden or withdrawn finds its place an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from matcher import audit, tables
-from matcher.database import next_revision
+from matcher.database import batches, next_revision
 from matcher.groups import Components, Member, automatic, leaders
 from matcher.identities import REASONS, Basis, conflicting, identities, shared_basis
 
 State = Literal["proposed", "merged", "rejected", "dropped"]
-# Values in one IN (...) clause; SQLite before 3.32 stops at 999.
-BATCH = 400
-T = TypeVar("T", int, str)
 
 
 @dataclass(frozen=True)
@@ -220,12 +217,6 @@ def texts_of(connection: Connection, keys: Sequence[int]) -> dict[int, str]:
 def text_digest(title: str, abstract: str) -> str:
     """See `texts_of`."""
     return hashlib.blake2b(f"{title}\x1f{abstract}".encode("utf-8", "replace"), digest_size=16).hexdigest()
-
-
-def batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Parts of so many that one statement takes them."""
-    for start in range(0, len(items), BATCH):
-        yield items[start : start + BATCH]
 
 
 def _keys(connection: Connection, ids: Sequence[str]) -> list[int]:

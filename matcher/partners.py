@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from matcher.names import institution_names
 from matcher.rank import LEVEL_NAMES
 from matcher.records import Record
-from matcher.store import StoredRecord
+from matcher.rows import StoredRecord
 from matcher.values import name_key
 
 # What one offer of a level counts, before its score and its age.

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from matcher import audit, merges, tables
+from matcher.database import batches
 from matcher.errors import Conflict, NotFound
 from matcher.groups import Components, automatic, covers
 from matcher.identities import Basis
@@ -120,7 +121,7 @@ class Proposals:
         d = tables.duplicates.c
         found: set[tuple[int, int]] = set()
         with self._store.database.reading.connect() as connection:
-            for part in merges.batches(keys):
+            for part in batches(keys):
                 where = or_(d.first.in_(part), d.second.in_(part))
                 query = select(d.first, d.second).where(d.state == "proposed", d.basis == "content", where)
                 found |= {(row.first, row.second) for row in connection.execute(query)}
@@ -253,7 +254,7 @@ class Proposals:
         with self._store.database.reading.connect() as connection:
             known = {
                 key
-                for part in merges.batches(keys)
+                for part in batches(keys)
                 for key in connection.execute(select(i.key).where(i.key.in_(part))).scalars()
             }
         missing = sorted(set(keys) - known)
@@ -266,7 +267,7 @@ class Proposals:
     def _hidden(connection: Connection, keys: Sequence[int]) -> set[int]:
         r = tables.records.c
         found: set[int] = set()
-        for part in merges.batches(keys):
+        for part in batches(keys):
             query = select(r.key).where(r.key.in_(part), r.merged_into.is_not(None))
             found |= set(connection.execute(query).scalars())
         return found

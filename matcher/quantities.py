@@ -6,12 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-_DIGITS: Final[Mapping[str, int]] = {
-    **dict(zip("零一二三四五六七八九", range(10), strict=True)),
-    **{"〇": 0, "两": 2},
-}
-_TENS: Final[Mapping[str, int]] = {"十": 10, "百": 100, "千": 1000}
-_MYRIADS: Final[Mapping[str, int]] = {"万": 10**4, "亿": 10**8}
+from matcher.numerals import parse_digits, parse_numeral
+
+_MORE: Final[Mapping[str, int]] = {"百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
 # Units as `matcher.text.normalize` writes them or leaves them, by the one they are reckoned in.
 _SCALES: Final[Mapping[str, tuple[str, float]]] = {
     **dict.fromkeys(("t", "吨"), ("g", 1e6)),
@@ -81,7 +78,7 @@ def quantities(text: str) -> frozenset[tuple[float, str]]:
 def _arabic(match: re.Match[str]) -> tuple[float, str]:
     value = float(match["number"])
     for character in match["more"]:
-        value *= _TENS.get(character) or _MYRIADS[character]
+        value *= _MORE[character]
     return _scaled(value, match["unit"])
 
 
@@ -102,23 +99,8 @@ def _scaled(value: float, unit: str | None) -> tuple[float, str]:
 def _value(numeral: str) -> float | None:
     """What a Chinese numeral says, or None for a run of numerals that says nothing (千万亿, 一二三)."""
     whole, _, fraction = numeral.partition("点")
-    total = section = 0
-    digit: int | None = None
-    for character in whole:
-        if character in _DIGITS:
-            if digit:
-                return None
-            digit = _DIGITS[character]
-        elif character in _TENS:
-            if digit is None and character != "十":
-                return None
-            section += (1 if digit is None else digit) * _TENS[character]
-            digit = None
-        else:
-            section += digit or 0
-            if not section:
-                return None
-            total, section, digit = total + section * _MYRIADS[character], 0, None
-    value = float(total + section + (digit or 0))
-    decimals = "".join(str(_DIGITS[character]) for character in fraction)
-    return value + float(f"0.{decimals}") if decimals else value
+    number = parse_numeral(whole)
+    if number is None or not fraction:
+        return None if number is None else float(number)
+    digits = parse_digits(f"一{fraction}")  # an own digit before them, so that zeros count
+    return None if digits is None else float(number) + float(f"0.{str(digits)[1:]}")

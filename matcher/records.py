@@ -70,6 +70,10 @@ _JUNK_BODY = re.compile(
 )
 
 
+# Texts of a record of any kind that people write freely, and may put personal data into.
+FREE_TEXTS = ("title", "abstract", "maturity", "cooperation", "status", "industry", "budget", "legal_status")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """What all four kinds share.

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from matcher.disguise import without_names
 from matcher.privacy import masked, purged
-from matcher.records import Record
+from matcher.records import FREE_TEXTS, Patent, Record
 from matcher.visibility import Viewer
 
 if TYPE_CHECKING:
-    from matcher.store import StoredRecord
-
-# Texts of a record of any kind that people write freely.
-_FREE = ("title", "abstract", "maturity", "cooperation", "status", "industry", "budget", "legal_status")
+    from matcher.rows import StoredRecord
 
 
 def shown(stored: StoredRecord, viewer: Viewer) -> StoredRecord:
@@ -45,11 +43,16 @@ def _nameless(record: Record) -> Record:
     names = [name for name in (record.institution, *record.co_institutions) if name]
     changes: dict[str, Any] = {name: without_names(text, names) for name, text in _free(record).items()}
     keywords = tuple(without_names(keyword, names) for keyword in record.keywords)
+    if isinstance(record, Patent):
+        # Anybody can look up whose a number is, and for whom these people work.
+        changes |= {"publication_number": None, "application_number": None, "inventors": ()}
     return replace(record, institution=None, co_institutions=(), url=None, keywords=keywords, **changes)
 
 
 def _masked(record: Record) -> Record:
-    return _changed(record, {name: masked(text) for name, text in _free(record).items()})
+    changes: dict[str, Any] = {name: masked(text) for name, text in _free(record).items()}
+    changes["keywords"] = tuple(masked(keyword) for keyword in record.keywords)
+    return _changed(record, changes)
 
 
 def _purged(record: Record) -> Record:
@@ -57,10 +60,10 @@ def _purged(record: Record) -> Record:
 
 
 def _free(record: Record) -> dict[str, str]:
-    return {name: text for name in _FREE if (text := getattr(record, name, None))}
+    return {name: text for name in FREE_TEXTS if (text := getattr(record, name, None))}
 
 
-def _changed(record: Record, texts: dict[str, str]) -> Record:
+def _changed(record: Record, texts: Mapping[str, Any]) -> Record:
     # As a rule there is nothing to hide, and a copy takes its time.
-    changes: dict[str, Any] = {name: text for name, text in texts.items() if getattr(record, name) != text}
+    changes = {name: text for name, text in texts.items() if getattr(record, name) != text}
     return replace(record, **changes) if changes else record

@@ -46,6 +46,12 @@ class Settings(BaseSettings):
     max_file_bytes: int = Field(
         1_000_000_000, ge=1_000_000, description="导入文件的上限（字节）；压缩包解压后的总大小也不得超过它"
     )
+    retention_days: int = Field(
+        730,
+        ge=1,
+        le=36500,
+        description="个人信息保留天数；matcher retention 清除更早的联系方式、已结束的记录和日志细节",
+    )
     refresh_seconds: float = Field(1.0, gt=0, le=60, description="API 检查新数据的间隔（秒）")
 
     @cached_property

@@ -11,7 +11,7 @@ from typing import Any
 
 from matcher.proposals import STATE_NAMES, Proposal
 from matcher.records import KIND_NAMES
-from matcher.store import StoredRecord
+from matcher.rows import StoredRecord
 from matcher.visibility import Viewer
 
 # Told of each source, or no matter of its text.

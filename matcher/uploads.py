@@ -6,6 +6,7 @@ reads one loses its lock, and another reads the file again: rows that are stored
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 
 from matcher import tables
 from matcher.accounts import Accounts
@@ -25,12 +26,18 @@ from matcher.database import Database
 from matcher.errors import MatcherError, NotFound
 from matcher.faults import PASSING
 from matcher.ingest import ingest_file
+from matcher.readers import MAX_FILE_BYTES
 from matcher.records import Kind, Visibility
 from matcher.store import Store
 
 Status = Literal["waiting", "running", "done", "failed"]
 FILE_NAME_LIMIT = 120
+# Files of one account that wait to be read: nobody may fill the disk faster than files are read.
+UNREAD_LIMIT = 50
+_BROKEN = "读取该文件时出错，原因已记入平台日志。请联系平台管理员，或换一种格式再上传。"
 _UNSAFE = re.compile(r"[^\w.()（）\-]+")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,12 +65,16 @@ class Upload:
 class Uploads:
     """The files of one installation."""
 
-    def __init__(self, store: Store, accounts: Accounts, folder: Path) -> None:
-        """:param folder: for the files; all processes that read uploads must share it."""
+    def __init__(self, store: Store, accounts: Accounts, folder: Path, max_bytes: int = MAX_FILE_BYTES) -> None:
+        """:param folder: for the files; all processes that read uploads must share it.
+
+        :param max_bytes: of a file, and of an archive's members together, unpacked.
+        """
         self._store = store
         self._database: Database = store.database
         self._accounts = accounts
         self._folder = folder
+        self._max_bytes = max_bytes
 
     def receive(self, name: str) -> tuple[str, Path]:
         """A place for a file that is about to come.
@@ -130,9 +141,17 @@ class Uploads:
         u = tables.uploads.c
         query = select(tables.uploads).where(u.account == account)
         if before is not None:
-            query = query.where(u.key < select(u.key).where(u.id == before).scalar_subquery())
+            own = select(u.key).where(u.id == before, u.account == account)
+            query = query.where(u.key < own.scalar_subquery())
         with self._database.reading.connect() as connection:
             return [_upload(row) for row in connection.execute(query.order_by(u.key.desc()).limit(limit))]
+
+    def unread(self, account: int) -> int:
+        """How many of an account's files have not been read yet."""
+        u = tables.uploads.c
+        query = select(func.count()).where(u.account == account, u.finished_at.is_(None))
+        with self._database.reading.connect() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def rejects_file(self, upload: Upload) -> Path:
         """The table of the rows that were refused.
@@ -148,11 +167,13 @@ class Uploads:
         """Read the oldest file that nobody reads.
 
         :returns: whether there was one.
+        :raises Busy, OSError, SQLAlchemyError: if what failed was not the file; it waits, and so does none behind it.
         """
         u = tables.uploads.c
         query = select(tables.uploads).where(u.status.in_(("waiting", "running"))).order_by(u.key)
         with self._database.reading.connect() as connection:
             waiting = [_upload(row) for row in connection.execute(query)]
+        failure: Exception | None = None
         for upload in waiting:
             folder = self._folder / upload.id
             if not folder.exists():
@@ -164,6 +185,10 @@ class Uploads:
                         return True
             except Timeout:
                 continue
+            except (*PASSING, OSError) as error:
+                failure = failure or error
+        if failure:
+            raise failure
         return False
 
     def _read(self, upload: Upload, folder: Path) -> None:
@@ -180,15 +205,18 @@ class Uploads:
                 owner=account.key,
                 visibility=upload.visibility,
                 allowed=KINDS_OF_ACCOUNTS if account.role != "admin" else None,
+                max_bytes=self._max_bytes,
             )
-        except PASSING:  # nothing is wrong with the file: it is read again later
+            told = {name: value for name, value in report.as_json().items() if name != "rejects_file"}
+            rejects = report.rejects_file.name if report.rejects_file else None
+            self._mark(upload.id, status="done", report=told, rejects=rejects, finished_at=now())
+        except (*PASSING, OSError):  # nothing is wrong with the file: it is read again later
             raise
         except MatcherError as error:
             self._mark(upload.id, status="failed", message=str(error), finished_at=now())
-            return
-        told = {name: value for name, value in report.as_json().items() if name != "rejects_file"}
-        rejects = report.rejects_file.name if report.rejects_file else None
-        self._mark(upload.id, status="done", report=told, rejects=rejects, finished_at=now())
+        except Exception:  # a file that breaks its reader would do so again
+            logger.exception("upload %s could not be read", upload.id)
+            self._mark(upload.id, status="failed", message=_BROKEN, finished_at=now())
         (folder / upload.file_name).unlink(missing_ok=True)
 
     def _mark(self, id_: str, **values: Any) -> None:

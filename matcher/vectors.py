@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +25,11 @@ ASKED_AT_ONCE = 500
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _LOG_FILES = ("-wal", "-shm")
 _SET_ASIDE = "向量缓存 {path} 已损坏（{reason}），已另存为 {aside}；其中的向量会重新计算，记录不受影响。"
+
+
+def text_hash(text: str) -> bytes:
+    """By what the cache knows a text."""
+    return hashlib.sha256(text.encode("utf-8", "replace")).digest()
 
 
 class VectorCache:
@@ -84,6 +90,26 @@ class VectorCache:
                 database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
 
         self._run(write)
+
+    def forget(self, texts: Iterable[str]) -> int:
+        """Remove the vectors of texts, of every model, and overwrite where they stood; how many there were.
+
+        :raises StoreUnavailable: if the file cannot be written.
+        """
+        hashes = [text_hash(text) for text in texts]
+
+        def remove(database: sqlite3.Connection) -> int:
+            database.execute("PRAGMA secure_delete=ON")
+            count, model = 0, ""
+            following = "SELECT min(model) FROM vectors WHERE model > ?"
+            while model := database.execute(following, (model,)).fetchone()[0]:
+                with database:
+                    gone = "DELETE FROM vectors WHERE model = ? AND hash = ?"
+                    count += database.executemany(gone, [(model, one) for one in hashes]).rowcount
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return count
+
+        return self._run(remove)
 
     def close(self) -> None:
         """Close the file."""

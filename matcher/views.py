@@ -21,7 +21,7 @@ from matcher.partners import Partner
 from matcher.programs import Programme, Tag
 from matcher.rank import LEVEL_NAMES
 from matcher.records import KIND_NAMES, PROGRAMME_NAMES, RECORD_TYPES, Institution, Kind, Record
-from matcher.store import StoredRecord
+from matcher.rows import StoredRecord
 from matcher.uploads import Upload
 from matcher.visibility import ROLE_NAMES, Viewer
 

@@ -9,6 +9,7 @@ import pytest
 
 from matcher.engine import Matcher
 from matcher.errors import Busy, NotFound
+from matcher.integrity import check
 from matcher.proposals import DECISIONS
 from matcher.queries import MatchQuery
 from matcher.records import Achievement
@@ -152,6 +153,7 @@ def test_a_merged_record_leaves_the_answers_and_comes_back_when_the_merge_is_und
     (pair,) = matcher.duplicates.pairs(OPERATOR)
     merged = matcher.duplicates.decide("merge", pair.proposal.number, OPERATOR)
     (left,) = answered()
+    assert check(matcher.settings).findings == ()
     assert {merged.first.id, merged.second.id} == both
     assert matcher.record((both - {left}).pop(), ANONYMOUS).merged_into == left
     assert [source.leads for source in matcher.duplicates.sources(left, ANONYMOUS)] == [True, False]

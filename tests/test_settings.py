@@ -45,6 +45,7 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
         "rate_limit_anonymous": "3",
         "max_body_bytes": "5000",
         "max_file_bytes": "5000000",
+        "retention_days": "90",
         "refresh_seconds": "0.5",
     }
     for name, value in values.items():

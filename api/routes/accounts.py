@@ -7,13 +7,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from api.access import Admin, AnyCaller, SignedIn
+from api.access import Admin, Arriving, SignedIn
 from api.deps import RunningService, StoreMatcher, require_json
 from api.once import ID, Answered, IdempotencyKey, once
 from api.openapi import problems
 from api.problems import Refused
 from api.schemas.accounts import AccountIn, AccountMade, AccountOut, AccountPage, KeyIn, SessionIn, SessionOut
 from api.sessions import COOKIE, HOURS
+from matcher.errors import Forbidden
 from matcher.views import account_json
 
 router = APIRouter(prefix="/v1", tags=["账号"])
@@ -86,11 +87,11 @@ def revoke_key(key_id: KeyId, matcher: StoreMatcher, caller: SignedIn) -> Respon
     description="以密钥登录网页；答复带有会话 Cookie，数小时后失效。",
     response_description="已登录",
     response_model=SessionOut,
-    responses=problems(400, 401, 413, 415, 422, 429, 500, 503),
+    responses=problems(400, 401, 403, 413, 415, 422, 429, 500, 503),
     dependencies=[Depends(require_json)],
 )
 def sign_in(
-    request: Request, service: RunningService, matcher: StoreMatcher, _: AnyCaller, asked: SessionIn, answer: Response
+    request: Request, service: RunningService, matcher: StoreMatcher, _: Arriving, asked: SessionIn, answer: Response
 ) -> dict[str, Any]:
     """Begin a session."""
     found = matcher.accounts.open(asked.key)
@@ -114,9 +115,9 @@ def sign_in(
     description="删除会话 Cookie。",
     status_code=204,
     response_description="已退出",
-    responses=problems(401, 403, 429, 500, 503),
+    responses=problems(403, 429, 500, 503),
 )
-def sign_out(_: AnyCaller) -> Response:
+def sign_out(_: Arriving) -> Response:
     """End a session."""
     answer = Response(status_code=204)
     answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
@@ -175,6 +176,8 @@ def add(
 )
 def close(id_: AccountId, matcher: StoreMatcher, caller: Admin) -> Response:
     """Close an account."""
+    if caller.account and caller.account.id == id_:
+        raise Forbidden("不能关闭自己的账号。请由另一位管理员关闭，或在平台的机器上运行 matcher account close。")
     matcher.accounts.close(id_, caller.viewer.account)
     return Response(status_code=204)
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.access import Judge
 from api.deps import RunningService, StoreMatcher, require_json
-from api.once import Answered, Cursor, IdempotencyKey, cursor_of, number, once
+from api.once import ID, Answered, Cursor, IdempotencyKey, cursor_of, number, once
 from api.openapi import problems
 from api.schemas.asked import ID_LIMIT
 from api.schemas.records import LIST_LIMIT
@@ -54,7 +54,7 @@ def judge(
 @router.get(
     "/judgements",
     summary="列出自己的标注",
-    description="最近的在前。",
+    description="最近的在前；其中的记录已撤回或不再对您公开时，不列出该条标注。",
     response_description="一页标注",
     response_model=JudgementPage,
     responses=problems(401, 403, 422, 429, 500, 503),
@@ -66,7 +66,7 @@ def page(
     cursor: Cursor = None,
 ) -> dict[str, Any]:
     """List the caller's judgements."""
-    found = matcher.judgements.page(caller.viewer.account, limit + 1, number(cursor))
+    found = matcher.judgements.page(caller.viewer, limit + 1, number(cursor))
     return {
         "judgements": [judgement_json(one) for one in found[:limit]],
         "next": cursor_of(found[limit - 1].key) if len(found) > limit else None,
@@ -84,8 +84,8 @@ def page(
 def withdraw(
     matcher: StoreMatcher,
     caller: Judge,
-    need_id: Annotated[str, Query(max_length=ID_LIMIT, description="需求编号")],
-    offer_id: Annotated[str, Query(max_length=ID_LIMIT, description="成果或专利编号")],
+    need_id: Annotated[str, Query(max_length=ID_LIMIT, pattern=ID, description="需求编号")],
+    offer_id: Annotated[str, Query(max_length=ID_LIMIT, pattern=ID, description="成果或专利编号")],
 ) -> Response:
     """Take a judgement back."""
     matcher.judgements.withdraw(caller.viewer.account, need_id, offer_id)

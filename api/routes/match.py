@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.access import Asking
 from api.batching import answered
 from api.deps import ReadyMatcher, RunningService, require_json
-from api.openapi import problems
+from api.openapi import WITHOUT_KEY, problems
 from api.problems import Refused
 from api.schemas.answered import MatchAnswer
 from api.schemas.asked import MatchIn
@@ -24,6 +24,7 @@ router = APIRouter(prefix="/v1", tags=["匹配"])
     response_model=MatchAnswer,
     responses=problems(400, 401, 413, 415, 422, 429, 500, 503),
     dependencies=[Depends(require_json)],
+    openapi_extra=WITHOUT_KEY,
 )
 async def match(asked: MatchIn, request: Request, service: RunningService, _: ReadyMatcher, caller: Asking) -> Response:
     """Answer one question."""

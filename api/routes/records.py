@@ -44,8 +44,9 @@ from matcher.errors import InvalidRecord, NotFound
 from matcher.listing import Wanted
 from matcher.queries import DEFAULT_LIMIT, DEFAULT_MIN_LEVEL, MATCH_LIMIT, PARTNER_LIMIT, PARTNERS
 from matcher.rank import LEVELS
-from matcher.records import KINDS, Kind, parse_record
-from matcher.store import StoredRecord, no_record
+from matcher.records import KINDS, Kind, Visibility, parse_record
+from matcher.rows import StoredRecord
+from matcher.store import no_record
 from matcher.views import answer_json, facets_json, history_json, partners_json, record_answer_json
 
 router = APIRouter(prefix="/v1", tags=["记录"])
@@ -85,7 +86,7 @@ def create(
     name: IdempotencyKey = None,
 ) -> Response:
     """Write a new record."""
-    _check_kind(caller, asked.kind)
+    _check_institution(caller, asked.kind, asked.visibility)
 
     def work() -> Answered:
         # The same request sent again writes the same record, even if its first answer was never kept.
@@ -142,7 +143,7 @@ def page(
 def read(id_: Id, matcher: StoreMatcher, caller: SignedIn, known: IfNoneMatch = None) -> Response:
     """Show one record."""
     body, headers = _shown(matcher, caller, id_)
-    headers |= {"Vary": "Authorization, Cookie"}
+    headers |= {"Vary": "Authorization, Cookie", "Cache-Control": "private, no-cache"}
     if is_known(known, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return Response(json.dumps(body, ensure_ascii=False), headers=headers, media_type="application/json")
@@ -173,6 +174,7 @@ def replace(
     old = stored.record
     if asked.kind != old.kind:
         raise InvalidRecord("kind", f"不能从 {old.kind} 改为 {asked.kind}；请撤回后另行提交")
+    _check_institution(caller, asked.kind, asked.visibility)
     if asked.source_id not in (None, old.source_id):
         raise InvalidRecord("source_id", "不能改变；请撤回后另行提交")
     seen = seen_revision(match)
@@ -341,7 +343,7 @@ def statistics(service: RunningService, matcher: StoreMatcher, caller: SignedIn)
     return {
         "records": {kind: every[kind] for kind in KINDS},
         "own": {kind: own[kind] for kind in KINDS},
-        "judgements": matcher.judgements.count(caller.viewer.account),
+        "judgements": matcher.judgements.count(caller.viewer),
         "generation": matcher.index.generation if service.ready else None,
     }
 
@@ -377,9 +379,11 @@ def caller_source(caller: Caller) -> str:
     return caller.account.id
 
 
-def _check_kind(caller: Caller, kind: Kind) -> None:
+def _check_institution(caller: Caller, kind: Kind, visibility: Visibility) -> None:
     if kind == "institution":
         require_role(caller, "admin")
+        if visibility != "public":
+            raise InvalidRecord("公开范围", "机构一律公开；请写 public")
 
 
 def _own(matcher: Matcher, caller: Caller, id_: str) -> StoredRecord:

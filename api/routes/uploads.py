@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+import tempfile
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Path, Query, Request, Response, UploadFile
@@ -12,10 +15,14 @@ from api.access import SignedIn
 from api.deps import RunningService, StoreMatcher
 from api.once import ID, Answered, Cursor, IdempotencyKey, cursor_of, once, position
 from api.openapi import answers, problems
+from api.problems import Refused
+from api.schemas.duplicates import PreviewAnswer
 from api.schemas.records import LIST_LIMIT
 from api.schemas.uploads import UploadOut, UploadPage
-from matcher.errors import InvalidQuery
+from matcher.errors import InvalidQuery, UnknownColumn, UnreadableFile
+from matcher.preview import preview_file
 from matcher.records import Kind, Visibility
+from matcher.uploads import KINDS_OF_ACCOUNTS, UNREAD_LIMIT, safe_name
 from matcher.views import upload_json
 
 router = APIRouter(prefix="/v1/uploads", tags=["上传"])
@@ -23,6 +30,10 @@ PATH = router.prefix
 
 UploadId = Annotated[str, Path(alias="id", max_length=64, pattern=ID, description="上传编号，如 up-…")]
 MAPPINGS = 50
+# Of a form beside its file.
+FORM_BYTES = 100_000
+# Seconds after which some of somebody's files will have been read.
+RETRY_AFTER = "30"
 
 
 @router.post(
@@ -50,8 +61,13 @@ def upload(
 ) -> Response:
     """Take a file."""
     columns = _mapping(mapping or [])
+    if (file.size or 0) > service.settings.max_file_bytes:
+        raise Refused(413, f"文件超过 {service.settings.max_file_bytes} 字节的上限。请拆成几个文件。")
 
     def work() -> Answered:
+        if matcher.uploads.unread(caller.viewer.account) >= UNREAD_LIMIT:
+            detail = f"您已有 {UNREAD_LIMIT} 个文件等待处理。请等其中一些处理完后再上传。"
+            raise Refused(429, detail, {"Retry-After": RETRY_AFTER})
         id_, path = matcher.uploads.receive(file.filename or "")
         try:
             with path.open("wb") as target:
@@ -63,8 +79,43 @@ def upload(
         service.handed_in()
         return Answered(202, upload_json(made), {"Location": f"{PATH}/{id_}"})
 
-    asked = {"file": file.filename, "size": file.size, "kind": kind, "visibility": visibility, "map": columns}
+    # Two files of one name and size may differ.
+    digest = hashlib.file_digest(file.file, "sha256").hexdigest() if name else None  # type: ignore[arg-type]
+    file.file.seek(0)
+    asked = {"file": file.filename, "digest": digest, "kind": kind, "visibility": visibility, "map": columns}
     return once(request, service, caller, name, asked, work)
+
+
+@router.post(
+    "/preview",
+    summary="预览文件会怎样读取",
+    description="逐部分列出判断出的类型、各字段取自哪一列、最先的几条记录和会被拒收的行；什么都不写入。",
+    response_description="预览",
+    response_model=PreviewAnswer,
+    responses=problems(400, 401, 413, 422, 429, 500, 503),
+)
+def preview(
+    service: RunningService,
+    caller: SignedIn,
+    file: Annotated[UploadFile, File(description="文件")],
+    kind: Annotated[Kind | None, Form(description="记录类型；缺省按列名判断")] = None,
+    mapping: Annotated[
+        list[str] | None,
+        Form(alias="map", max_length=MAPPINGS, description="指明某字段在哪一列：字段=列名，可重复"),
+    ] = None,
+) -> dict[str, Any]:
+    """Show how a file would be read."""
+    columns = _mapping(mapping or [])
+    with tempfile.TemporaryDirectory() as folder:
+        path = FilePath(folder) / safe_name(file.filename or "")
+        with path.open("wb") as target:
+            shutil.copyfileobj(file.file, target)
+        allowed = None if caller.viewer.role == "admin" else KINDS_OF_ACCOUNTS
+        try:
+            shown = preview_file(path, kind, columns, allowed=allowed, max_bytes=service.settings.max_file_bytes)
+        except (UnreadableFile, UnknownColumn) as error:
+            raise Refused(422, str(error)) from error
+    return shown.as_json()
 
 
 @router.get(

@@ -32,6 +32,8 @@ Block = str | Grid
 
 #: A form is recognised by this many known labels.
 MIN_LABELS = 2
+#: A longer value of a label that nobody knows is a sentence, where a body stands before it.
+MAX_PLAIN_CHARS = 30
 #: A longer paragraph is no heading that could tell the kind.
 MAX_HEADING_CHARS = 60
 
@@ -56,7 +58,9 @@ def is_form(grid: Grid) -> bool:
     rows = sum(any(map(labels.is_known, row)) for row in _texts(grid))
     if rows < MIN_LABELS or _list_header(grid) is not None:
         return False
-    return sum(labels.is_known(pair.label) for pair in _grid_pairs(grid) if pair.value) >= MIN_LABELS
+    pairs: list[Pair] = []
+    _add_grid(pairs, grid)
+    return sum(labels.is_known(pair.label) for pair in pairs if pair.lines) >= MIN_LABELS
 
 
 def read_forms(blocks: Iterable[Block], name: str, filename: str) -> Parts:
@@ -83,7 +87,7 @@ def read_forms(blocks: Iterable[Block], name: str, filename: str) -> Parts:
             open_list.rows.extend(_list_rows(open_list.header, block, 0, open_list.rows[-1].line))
         else:
             open_list = None
-            pairs.extend(_grid_pairs(block))
+            _add_grid(pairs, block)
     heading = next((text for text in headings if guess_kind([], text)), "") or filename
     known = {pair.label for pair in pairs if labels.is_known(pair.label)}
     if len(known) >= MIN_LABELS or (known and _title_labels(pairs, None)):
@@ -142,8 +146,8 @@ def _texts(grid: Grid) -> list[list[str]]:
 # ---------------------------------------------------------------- forms
 
 
-def _grid_pairs(grid: Grid) -> list[Pair]:
-    pairs: list[Pair] = []
+def _add_grid(pairs: list[Pair], grid: Grid) -> None:
+    """Add the labels of a grid with their values to those of the grids before it."""
     waiting = False  # for the value of a label that fills its row
     spans: dict[int, int] = {}  # column -> index of the pair whose label covers this row too
     for at, cells in enumerate(grid):
@@ -159,7 +163,9 @@ def _grid_pairs(grid: Grid) -> list[Pair]:
             pairs[spans[max(spans)]].lines.append(" ".join(texts))
             continue
         if len(texts) == 1:
-            waiting = _single(pairs, texts[0], waiting)
+            # Beside an empty cell stands the rest of the value above, as where a page ends within a row.
+            goes_on = bool(pairs) and len(filled) > 1 and not filled[0][1]
+            waiting = _single(pairs, texts[0], waiting or goes_on)
             continue
         waiting = False
         if _is_covered(grid, at + 1, filled[0][0]) and len(filled) > 2 and labels.looks_like(filled[1][1]):
@@ -168,12 +174,11 @@ def _grid_pairs(grid: Grid) -> list[Pair]:
             if _is_covered(grid, at + 1, place):
                 spans[place] = len(pairs)
             pairs.append(pair)
-    return pairs
 
 
 def _single(pairs: list[Pair], text: str, waiting: bool) -> bool:
     """Take a row of one filled cell; says whether its label waits for a value in the next row."""
-    if divided := labels.divide(text):
+    if (divided := labels.divide(text)) and (labels.is_known(divided[0]) or not waiting):
         pairs.append(Pair(*divided))
         return not divided[1]
     if labels.is_known(text):
@@ -216,7 +221,7 @@ def _add_paragraph(pairs: list[Pair], headings: list[str], text: str) -> None:
             piece = clean_cell(piece)
             if not piece:
                 continue
-            if divided := labels.divide(piece):
+            if (divided := labels.divide(piece)) and not _is_prose(pairs, *divided):
                 pairs.append(Pair(*divided))
             elif labels.is_known(piece) and not guess_kind([], piece):
                 pairs.append(Pair(labels.clean_label(piece)))
@@ -224,6 +229,14 @@ def _add_paragraph(pairs: list[Pair], headings: list[str], text: str) -> None:
                 pairs[-1].lines.append(piece)
             else:
                 headings.append(piece[:MAX_HEADING_CHARS])
+
+
+def _is_prose(pairs: Sequence[Pair], label: str, value: str) -> bool:
+    """Say whether `其次：…` is a sentence of the body before it rather than the next label."""
+    if not pairs or labels.is_known(label) or labels.BODY.search(label):
+        return False
+    is_long = len(value) > MAX_PLAIN_CHARS or value.endswith(("。", "；", "，", ";"))
+    return is_long and labels.BODY.search(pairs[-1].label) is not None
 
 
 def _forms_table(pairs: Sequence[Pair], name: str, heading: str) -> Table:

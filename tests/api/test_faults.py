@@ -82,7 +82,7 @@ def test_each_failure_that_may_pass_is_told_apart_without_a_secret(
     def fail(*_: Any) -> None:
         raise kind("/srv/secret/matcher.db")
 
-    monkeypatch.setattr(matcher, "match", fail)
+    monkeypatch.setattr(matcher, "match_many", fail)
     assert_unavailable(ask(client), UNAVAILABLE[kind])
 
 
@@ -92,7 +92,7 @@ def test_a_full_disk_under_any_route_is_no_server_error(
     def fail(*_: Any) -> None:
         raise OSError(28, "No space left on device", "/srv/secret")
 
-    monkeypatch.setattr(matcher, "match", fail)
+    monkeypatch.setattr(matcher, "match_many", fail)
     assert_unavailable(ask(client), "磁盘已满")
 
 
@@ -162,7 +162,7 @@ def test_a_full_disk_stops_no_answer_and_when_there_is_room_what_was_stored_is_f
         settings = installation(disk.folder / "home", model_home)
         with serving(settings) as client:
             store = Store(settings.store_url)
-            disk.fill(60_000)
+            disk.fill(160_000)
             store.upsert([(OTHER, None)])  # there is room for this, and for no index
             disk.fill()
             wait_for(lambda: "matcher_refresh_failures_total 0.0" not in client.get("/metrics").text)

@@ -52,9 +52,9 @@ class Service:
         self.process = process
         self.url = f"http://127.0.0.1:{port}"
 
-    def get(self, path: str) -> tuple[int, Any]:
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
         """Status and JSON of a GET."""
-        return self._send(urllib.request.Request(self.url + path))
+        return self._send(urllib.request.Request(self.url + path, headers=dict(headers or {})))
 
     def post(self, path: str, body: Mapping[str, Any]) -> tuple[int, Any]:
         """Status and JSON of a POST."""

@@ -145,8 +145,8 @@ def test_a_disk_that_fills_up_at_a_step_costs_nothing_that_was_acknowledged(
             disk.fill()
         return real(*arguments, **options)
 
-    def counted(store: Store, items: Any) -> Any:
-        outcomes = upsert(store, items)
+    def counted(store: Store, items: Any, *more: Any, **options: Any) -> Any:
+        outcomes = upsert(store, items, *more, **options)
         acknowledged.extend(record.id for record, _ in items)
         return outcomes
 

@@ -24,7 +24,7 @@ from .support import only, refused, written
 
 # Readers that do what a parser may do on a file made to break it.
 BREAKERS = """
-import os, signal, time
+import errno, os, signal, time
 from matcher.readers.base import Row, Table
 
 def table(rows): yield Table(("甲",), rows)
@@ -35,6 +35,7 @@ def sleep(path): time.sleep(60)
 def abort(path): os.abort()
 def fall(path): os.kill(os.getpid(), signal.SIGSEGV)
 def flood(path): yield from table(Row(n, {"甲": "长" * 1000}) for n in range(10**9))
+def full(path): raise OSError(errno.ENOSPC, "No space left on device")
 def panic(path): raise BaseException("panic")
 def talk(path):
     print("noise", flush=True); os.write(1, b"noise")
@@ -49,7 +50,7 @@ def breaking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     (folder / "breakers.py").write_text(BREAKERS, "utf-8")
     limits = Limits(400_000_000, 1, 1_000_000)
-    names = ("eat", "burn", "sleep", "abort", "fall", "flood", "panic", "talk")
+    names = ("eat", "burn", "sleep", "abort", "fall", "flood", "full", "panic", "talk")
     monkeypatch.setattr(apart, "FORMATS", MappingProxyType({name: Format("breakers", name, limits) for name in names}))
     # The process takes its formats from the module, which is changed by what Python imports at its start.
     (folder / "sitecustomize.py").write_text(
@@ -72,6 +73,7 @@ def breaking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("abort", "需要的内存超过"),
         ("fall", "已损坏"),
         ("flood", "展开后的内容太多"),
+        ("full", "磁盘已满"),
         ("panic", "读取时出错（BaseException）"),
     ],
 )

@@ -66,6 +66,17 @@ def test_many_empty_rows_of_a_workbook_are_skipped(tmp_path: Path) -> None:
         assert len(list(only(written(tmp_path, "b.xlsx", zipped(members))).rows)) == 1
 
 
+def test_a_stray_cell_a_million_rows_below_costs_little(tmp_path: Path) -> None:
+    with zipfile.ZipFile(written(tmp_path, "a.xlsx", xlsx([["成果名称", "编号"], ["甲", "1"]]))) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    far = b'<row r="1048576"><c r="A1048576" t="inlineStr"><is><t>x</t></is></c></row></sheetData>'
+    members[sheet] = members[sheet].replace(b"</sheetData>", far)
+    with soon():
+        rows = list(only(written(tmp_path, "b.xlsx", zipped(members))).rows)
+    assert [row.line for row in rows] == [2, 1_048_576]
+
+
 def test_a_cell_of_many_megabytes_is_a_bad_row(tmp_path: Path) -> None:
     path = written(tmp_path, "a.csv", f"成果名称,简介\n甲,{'长' * 2_000_000}\n乙,{'x' * 20_000_000}\n丙,短\n")
     with soon():

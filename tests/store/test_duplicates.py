@@ -11,7 +11,8 @@ from matcher.errors import Conflict, NotFound
 from matcher.merges import text_digest
 from matcher.proposals import Finding, Proposals
 from matcher.records import Achievement, Need, Patent, Record
-from matcher.store import Store, StoredRecord
+from matcher.rows import StoredRecord
+from matcher.store import Store
 from tests.store.examples import stored
 
 BODY = "核桃壳经磷酸浸渍、两段炭化与水洗，比表面积一千四百平方米每克，用于果酒脱色，收率百分之三十八，可再生五次以上。"

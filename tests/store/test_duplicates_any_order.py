@@ -14,7 +14,8 @@ from matcher.errors import Conflict, NotFound
 from matcher.groups import Components
 from matcher.proposals import Proposals
 from matcher.records import Achievement, Visibility
-from matcher.store import Store, StoredRecord
+from matcher.rows import StoredRecord
+from matcher.store import Store
 from matcher.visibility import ANONYMOUS, OPERATOR, Viewer
 from tests.store.conftest import Databases
 from tests.store.test_duplicates import BODY, found
