@@ -29,7 +29,7 @@ from matcher.queries import MatchQuery
 
 # Seconds of work that one batch may hold, its first question excepted: as long the last to come may wait for it.
 # Chosen: longer ones share more, and make the slowest answers slower.
-BATCH_SECONDS = 0.4
+BATCH_SECONDS = 0.6
 # Texts of one batch at most, however short.
 BATCH_QUESTIONS = 64
 # The work of a question, in characters embedded: its texts as far as the model reads, and the rest of an answer.

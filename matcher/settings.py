@@ -38,7 +38,7 @@ class Settings(BaseSettings):
         le=256,
         description="每个进程的计算线程数；缺省为处理器核数除以 API 进程数",
     )
-    max_wait_seconds: float = Field(0.8, ge=0.1, le=60, description="匹配请求预计等待超过该秒数时，API 立即以 429 拒绝")
+    max_wait_seconds: float = Field(0.6, ge=0.1, le=60, description="匹配请求预计等待超过该秒数时，API 立即以 429 拒绝")
     anonymous: bool = Field(True, description="是否允许不带密钥的匹配请求（只能匹配公开的成果和专利）")
     rate_limit: int = Field(6000, ge=1, description="每个密钥每分钟最多多少次请求")
     rate_limit_anonymous: int = Field(600, ge=1, description="不带密钥时，每个地址每分钟最多多少次请求")
