@@ -6,7 +6,7 @@ DATA ?= ../shared/data
 export MATCHER_HOME ?= $(CURDIR)/var
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format openapi schema sight bench fuzz weights constraints clean
+.PHONY: help run test lint format openapi schema sight bench load fuzz torture weights constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -39,8 +39,14 @@ sight: $(VENV)/.dev ## random people who must not see what they must not, thorou
 bench: $(VENV)/.bench ## measure speed and memory beside peers (SIZES=10000,100000 for fewer, DATA=DIR of real texts)
 	$(BIN)/python bench/run.py --data $(DATA) $(if $(SIZES),--sizes $(SIZES)) $(BENCH)
 
+load: $(VENV)/.bench ## measure 64 clients on two workers beside the bare model (LOAD='--seconds 20 --sets needs' for less)
+	$(BIN)/python bench/load.py --data $(DATA) $(LOAD)
+
 fuzz: $(VENV)/.dev ## feed 100,000 broken files to every reader (FUZZ="--inputs 5000 --only pdf" for others)
 	$(BIN)/python -m tests.fuzz $(FUZZ)
+
+torture: $(VENV)/.dev ## kill processes at random under load, and look for what was lost (TORTURE="--kills 20" for fewer)
+	$(BIN)/python -m tests.e2e.torture $(TORTURE)
 
 weights: $(VENV)/.run ## make the shipped calibration, tagger and ranker anew (needs the public texts in DATA)
 	$(BIN)/python bench/calibrate.py

@@ -9,11 +9,23 @@ from importlib.metadata import PackageNotFoundError, version
 from anyio import to_thread
 from fastapi import FastAPI, Request
 
-from api import docs, errors
+from api import batching, docs, errors
 from api.access import may_send_files
 from api.limits import BodyLimit, RequestEnvelope, log_access_somewhere
 from api.openapi import DESCRIPTION, TAGS, TITLE, DescribedApi
-from api.routes import accounts, health, judgements, match, partners, programmes, records, tag, uploads
+from api.routes import (
+    accounts,
+    duplicates,
+    health,
+    judgements,
+    match,
+    partners,
+    people,
+    programmes,
+    records,
+    tag,
+    uploads,
+)
 from api.service import Service
 from matcher.engine import Matcher
 from matcher.settings import Settings, load_settings
@@ -40,7 +52,7 @@ def create_app(settings: Settings | None = None, matcher: Matcher | None = None)
 
     async def limit_of(request: Request) -> int:
         # Only for those with a key: a body is read before its route is asked who may call it.
-        sends_file = request.method == "POST" and request.url.path == uploads.PATH
+        sends_file = request.method == "POST" and request.url.path in (uploads.PATH, f"{uploads.PATH}/preview")
         if sends_file and await to_thread.run_sync(may_send_files, request, service):
             return settings.max_file_bytes + uploads.FORM_BYTES
         return settings.max_body_bytes
@@ -58,11 +70,24 @@ def create_app(settings: Settings | None = None, matcher: Matcher | None = None)
     app.state.service = service
     errors.install(app)
     docs.install(app)
+    for subject in (
+        match,
+        partners,
+        tag,
+        programmes,
+        records,
+        uploads,
+        duplicates,
+        judgements,
+        accounts,
+        people,
+        health,
+    ):
+        app.include_router(subject.router)
+    batching.install(app, service.answers, [*match.router.routes, *partners.router.routes])
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, limit_of=limit_of)
     app.add_middleware(RequestEnvelope, observe=service.metrics.request)
-    for subject in (match, partners, tag, programmes, records, uploads, judgements, accounts, health):
-        app.include_router(subject.router)
     return app
 
 

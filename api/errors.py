@@ -16,6 +16,7 @@ from matcher.errors import (
     Busy,
     Conflict,
     DamagedIndex,
+    DiskFull,
     FieldError,
     Forbidden,
     IndexUnavailable,
@@ -24,7 +25,9 @@ from matcher.errors import (
     ModelError,
     NotFound,
     RankerMismatch,
+    StoreUnavailable,
 )
+from matcher.faults import is_full
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +63,19 @@ _PLACES = ("body", "query", "path", "header")
 OWN_TYPE = "matcher_"
 # Whose messages are for the caller.
 REFUSALS: Mapping[type[MatcherError], int] = {NotFound: 404, Forbidden: 403, InProgress: 409, Conflict: 412}
-UNAVAILABLE = (Busy, DamagedIndex, IndexUnavailable, ModelError, RankerMismatch)
+# What may pass without the caller's doing, with what the caller is told: the errors' own sentences name folders
+# and settings, for the operator's log.
+UNAVAILABLE: Mapping[type[MatcherError], str] = {
+    Busy: "服务正忙，这次没有完成。请稍后重试。",
+    DamagedIndex: "索引暂不可用，管理员修复后会自动恢复。请稍后再试。",
+    DiskFull: "服务器的磁盘已满，这次没有写入；此前已确认的数据不受影响。请稍后再试。",
+    IndexUnavailable: "索引暂不可用，恢复后会自动继续服务。请稍后再试。",
+    ModelError: "模型暂不可用，管理员修复后会自动恢复。请稍后再试。",
+    RankerMismatch: "模型暂不可用，管理员修复后会自动恢复。请稍后再试。",
+    StoreUnavailable: "数据库暂不可用，这次没有完成；此前已确认的数据不受影响。请稍后再试。",
+}
+# Seconds after which a caller may ask again.
+RETRY_AFTER = "5"
 
 
 def install(app: FastAPI) -> None:
@@ -68,6 +83,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(MatcherError, _engine_error)
+    app.add_exception_handler(OSError, _system_error)
 
 
 async def _invalid_request(request: Request, error: Exception) -> Response:
@@ -105,8 +121,17 @@ async def _engine_error(request: Request, error: Exception) -> Response:
             return problem(status, path, str(error))
     # These name folders and settings: for the operator's log, not for the caller.
     logger.error("%s: %s", type(error).__name__, error)
-    status = 503 if isinstance(error, UNAVAILABLE) else 500
-    return problem(status, path, KINDS[status].detail)
+    for kind, detail in UNAVAILABLE.items():
+        if isinstance(error, kind):
+            return problem(503, path, detail, headers={"Retry-After": RETRY_AFTER})
+    return problem(500, path, KINDS[500].detail)
+
+
+async def _system_error(request: Request, error: Exception) -> Response:
+    if not is_full(error):
+        raise error
+    logger.error("%s", error)
+    return problem(503, request.url.path, UNAVAILABLE[DiskFull], headers={"Retry-After": RETRY_AFTER})
 
 
 def field_name(location: Sequence[str | int]) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from matcher.engine import Matcher
+from matcher.errors import MatcherError
 from matcher.visibility import ANONYMOUS
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 # Seconds. One query is 20 to 50 ms of CPU, the steps around it some ms, 256 texts to tag some 10 s.
 REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+BATCH_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 STEP_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 
 
@@ -34,10 +37,29 @@ class Metrics:
         )
         self._steps = Histogram(
             "matcher_match_step_seconds",
-            "Time of each step of a match",
+            "Time of each step of matching a batch of questions",
             ("step",),
             buckets=STEP_BUCKETS,
             registry=self.registry,
+        )
+        self.batch = Histogram(
+            "matcher_batch_questions", "Questions answered together", buckets=BATCH_BUCKETS, registry=self.registry
+        )
+        self.waited = Histogram(
+            "matcher_queue_wait_seconds",
+            "Time that questions waited before they were answered",
+            buckets=REQUEST_BUCKETS,
+            registry=self.registry,
+        )
+        self._queue_length = Gauge("matcher_queue_length", "Questions that wait", registry=self.registry)
+        self._queue_seconds = Gauge(
+            "matcher_queue_seconds", "Time that a question which came now would wait", registry=self.registry
+        )
+        self.refused = Counter(
+            "matcher_questions_refused", "Questions refused because too many waited", registry=self.registry
+        )
+        self.abandoned = Counter(
+            "matcher_questions_abandoned", "Questions whose client did not wait for the answer", registry=self.registry
         )
         self.refresh_failures = Counter(
             "matcher_refresh_failures", "Failed attempts to load or refresh the index", registry=self.registry
@@ -55,9 +77,14 @@ class Metrics:
         self._seconds.labels(route, method).observe(seconds)
 
     def steps(self, steps: Mapping[str, float]) -> None:
-        """Count the steps of one match, given in milliseconds."""
+        """Count the steps of one batch of matches, given in milliseconds."""
         for step, milliseconds in steps.items():
             self._steps.labels(step).observe(milliseconds / 1000)
+
+    def queue(self, questions: int, seconds: float) -> None:
+        """Tell how many questions wait, and how long one that came now would."""
+        self._queue_length.set(questions)
+        self._queue_seconds.set(seconds)
 
     def render(self, matcher: Matcher | None) -> bytes:
         """The figures as text.
@@ -68,6 +95,8 @@ class Metrics:
         if matcher:
             index = matcher.index
             self._generation.set(index.generation)
-            self._records.set(index.count(ANONYMOUS.sight.visibilities))
-            self._behind.set(max(0, matcher.store.revision() - index.revision))
+            # The figures of a service in trouble are wanted most.
+            with suppress(MatcherError):
+                self._records.set(index.count(ANONYMOUS.sight.visibilities))
+                self._behind.set(max(0, matcher.store.revision() - index.revision))
         return generate_latest(self.registry)

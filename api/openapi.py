@@ -30,6 +30,7 @@ TAGS = [
     {"name": "记录", "description": "提交、查看、修改、撤回和导出记录"},
     {"name": "上传", "description": "成批上传文件并查看处理结果"},
     {"name": "标注", "description": "中介对匹配的评价，用于训练排序"},
+    {"name": "重复", "description": "可能重复的记录，合并与撤销"},
     {"name": "统计", "description": "按类型、专项、省份计数"},
     {"name": "账号", "description": "账号、密钥和网页登录"},
     {"name": "运行", "description": "存活、就绪和运行指标"},
@@ -48,6 +49,8 @@ EXAMPLES: Mapping[str, Any] = {
     "limit": 20,
     "min_level": 2,
     "cursor": "MTAyNA",
+    "state": "proposed",
+    "number": 7,
     "key_id": "key-1f2e3d4c5b6a",
     "need_id": examples.STORED_NEED["id"],
     "offer_id": examples.ACHIEVEMENT["id"],
@@ -128,8 +131,9 @@ def as_text(document: Mapping[str, Any]) -> str:
 def main() -> None:
     """Write the description anew."""
     from api.app import create_app
+    from matcher.settings import load_settings
 
-    FILE.write_text(as_text(create_app().openapi()), encoding="utf-8")
+    FILE.write_text(as_text(create_app(load_settings()).openapi()), encoding="utf-8")
 
 
 if __name__ == "__main__":

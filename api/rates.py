@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sqlite3
 import threading
@@ -21,15 +22,32 @@ class Rates:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
         self._lock = threading.Lock()
         self._calls = 0
-        self._connection = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
+        try:
+            self._open()
+        except sqlite3.Error as error:
+            self._failed(error)
+
+    def _open(self) -> None:
+        self._connection = sqlite3.connect(self._path, timeout=1.0, isolation_level=None, check_same_thread=False)
         for pragma in ("journal_mode=WAL", "synchronous=OFF"):
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.execute(
             "CREATE TABLE IF NOT EXISTS calls (subject TEXT, window INTEGER, count INTEGER,"
             " PRIMARY KEY (subject, window)) WITHOUT ROWID"
         )
+
+    def _failed(self, error: sqlite3.Error) -> None:
+        """Begin anew: the file is damaged, or was never made because the disk was full."""
+        logger.warning("calls could not be counted: %s", error)
+        with contextlib.suppress(sqlite3.Error, OSError):
+            self._connection.close()
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                for ending in ("", "-wal", "-shm"):
+                    self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
+            self._open()
 
     def close(self) -> None:
         """Give the file back."""
@@ -52,8 +70,9 @@ class Rates:
                 if self._calls % _SWEEP_EVERY == 0:
                     # Those of the future too, in case the clock was put back.
                     self._connection.execute("DELETE FROM calls WHERE window NOT IN (?, ?)", (window - 1, window))
-        except sqlite3.Error:
+        except sqlite3.Error as error:
             # Not to count for a while is better than not to answer.
-            logger.warning("calls could not be counted", exc_info=True)
+            with self._lock:
+                self._failed(error)
             return 0
         return 0 if row[0] <= limit else max(1, round((window + 1) * MINUTE - now))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
+from api.batching import Collector
 from api.metrics import Metrics
 from api.rates import Rates
 from api.sessions import Sessions, load_secret
+from matcher.answering import Answer
 from matcher.engine import Matcher
 from matcher.queries import MatchQuery
 from matcher.settings import Settings
@@ -44,6 +47,7 @@ class Service:
         """:param matcher: one that the caller has opened and will close."""
         self.settings = settings
         self.metrics = Metrics()
+        self.answers = Collector(self._answer, settings.max_wait_seconds, self.metrics)
         self._given = matcher
         self._matcher = matcher
         self._ready = threading.Event()
@@ -83,6 +87,7 @@ class Service:
             self._matcher = Matcher(self.settings)
         self.sessions = Sessions(load_secret(self.settings.home / "session.key"))
         self.rates = Rates(self.settings.home / "rates.db")
+        self.answers.start()
         self._thread.start()
         self._reader.start()
 
@@ -91,6 +96,7 @@ class Service:
         self._stopping.set()
         self._wrote.set()
         self._handed_in.set()
+        self.answers.stop()
         self._thread.join()
         self._reader.join()
         self.rates.close()
@@ -106,8 +112,15 @@ class Service:
         self._handed_in.set()
 
     async def compute(self, work: Callable[[], T]) -> T:
-        """Run CPU work beside the event loop, no more at once than there are threads."""
+        """Run CPU work other than answering questions beside the event loop, no more at once than there are threads."""
         return await to_thread.run_sync(work, limiter=self._turns)
+
+    def _answer(self, queries: Sequence[MatchQuery]) -> list[Answer | Exception]:
+        results = self.matcher.match_many(queries)
+        # All answers of a batch tell the same.
+        answered = next((result for result in results if not isinstance(result, Exception)), None)
+        self.metrics.steps(answered.steps if answered else {})
+        return results
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -117,8 +130,14 @@ class Service:
             try:
                 if self.ready:
                     self.matcher.refresh(self._stop_early, grace)
+                    if not grace and self.matcher.duplicates.run(self._stop_early).merged:
+                        self.wrote()  # what was merged is to leave the index
                 else:
                     self.matcher.match(WARMING)
+                    # What is loaded by now stays: looking through it for garbage again and again takes a
+                    # hundredth of all time.
+                    gc.collect()
+                    gc.freeze()
                     self._ready.set()
                 self._failure = None
             except _Stopped:

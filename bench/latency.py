@@ -57,7 +57,7 @@ class Asker:
         self._encoder.spent_ms, start = 0.0, time.perf_counter()
         answer = self.matcher.match(MatchQuery(text=question.text, title=question.title))
         matched = time.perf_counter()
-        text = json.dumps(answer_json(answer, self.matcher), ensure_ascii=False)
+        text = json.dumps(answer_json(answer), ensure_ascii=False)
         end = time.perf_counter()
         model = self._encoder.spent_ms
         steps = dict(answer.steps)

@@ -35,8 +35,8 @@ from matcher.evaluate import RELEVANT, bootstrap
 from matcher.partners import Partner, suggest
 from matcher.queries import MatchQuery
 from matcher.records import OFFER_KINDS
+from matcher.rows import StoredRecord
 from matcher.settings import load_settings
-from matcher.store import StoredRecord
 
 SPLITS = ("train", "test")
 DEPTHS = (1, 3, 5)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from matcher.documents import Filters, IndexQuery, passing
 from matcher.features import Pairs, Question
 from matcher.index import Index
-from matcher.rank import Ranker, Scored, fold, fuse, predicted_levels
+from matcher.rank import Ranker, Scored, best_pairs, fold, fuse, predicted_levels
 from matcher.records import OFFER_KINDS, Kind, Visibility
 from matcher.segments import Floats, Integers, Segment, map_array
 from matcher.store import Store
@@ -90,9 +89,13 @@ class Matches:
         """Write the arrays, complete or not at all."""
         # Named for the process: one that has lost its parent may still be writing the same.
         part = path.with_suffix(f".{os.getpid()}.part")
-        with part.open("wb") as file:
-            np.savez(file, **vars(self))
-        part.replace(path)
+        try:
+            with part.open("wb") as file:
+                np.savez(file, **vars(self))
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)  # on a full disk it would keep the room that the next run needs
+            raise
 
     @classmethod
     def load(cls, path: Path) -> Matches:
@@ -182,15 +185,10 @@ class BatchMatcher:
             turned = Pairs(pairs.documents, pairs.questions)
             compared = self.ranker.compare_pairs(self._questions(documents, "needs"), askers, turned, statistics)
         levels, scores = predicted_levels(compared.probabilities), compared.probabilities.mean(axis=1)
-        good = np.flatnonzero(levels >= query.min_level)
         found = documents.keys[pairs.documents]
-        order = good[np.lexsort((found[good], -scores[good], pairs.questions[good]))]
-        bounds = np.searchsorted(pairs.questions[order], np.arange(len(asked) + 1))
-        depth = max(self.depth, 2 * query.limit)
-        return [
-            [Scored(int(found[i]), float(scores[i]), int(levels[i]), {}) for i in order[start:stop][:depth]]
-            for start, stop in pairwise(bounds)
-        ]
+        count, depth = len(asked), max(self.depth, 2 * query.limit)
+        best = best_pairs(levels, scores, found, pairs.questions, [query.min_level] * count, [depth] * count)
+        return [[Scored(int(found[i]), float(scores[i]), int(levels[i]), {}) for i in own] for own in best]
 
     def _questions(self, documents: Segment, side: Side) -> list[Question]:
         """Documents as questions, with their own vectors for it where there are any."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from multiprocessing.connection import wait
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,8 @@ from threadpoolctl import threadpool_limits
 
 from matcher.batch import BatchMatcher, BatchQuery, Matches, NeedVectors
 from matcher.embed import Progress
-from matcher.errors import BatchFailed, Busy
+from matcher.errors import BatchFailed, Busy, MatcherError
+from matcher.faults import room_for
 from matcher.index import open_index
 from matcher.rank import Ranker
 from matcher.settings import Settings
@@ -62,7 +66,9 @@ class Job:
                     if parent and not parent.is_alive():
                         return  # killed: the next run will not wait for this process
                     own = keys[task * CHECKPOINT : (task + 1) * CHECKPOINT]
-                    matcher.match(own.tolist(), self.query).save(_matches_file(self.folder, task))
+                    matches = matcher.match(own.tolist(), self.query)
+                    with _room(self.folder):
+                        matches.save(_matches_file(self.folder, task))
             finally:
                 store.close()
 
@@ -75,11 +81,14 @@ def run(job: Job, keys: Sequence[int], revision: int, progress: Progress | None)
     :param progress: is told (questions done, questions).
     :raises Busy: if another process runs the same job.
     :raises BatchFailed: if a process died or failed; what was finished is kept for the next run.
+    :raises DiskFull: likewise.
     """
-    job.folder.mkdir(parents=True, exist_ok=True)
     try:
+        with _room(job.folder):
+            job.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(job.folder.with_suffix(".lock"), timeout=0):
-            _prepare(job.folder, keys, revision)
+            with _room(job.folder):
+                _prepare(job.folder, keys, revision)
             count = -(-len(keys) // CHECKPOINT)
             missing = [task for task in range(count) if not _matches_file(job.folder, task).exists()]
             _work(job, missing, lambda: _report(progress, job.folder, count, len(keys)))
@@ -88,6 +97,10 @@ def run(job: Job, keys: Sequence[int], revision: int, progress: Progress | None)
             shutil.rmtree(job.folder)
     except Timeout as error:
         raise Busy("另一个进程正在做同样的批量匹配。请等它结束后再试。") from error
+
+
+def _room(folder: Path) -> AbstractContextManager[None]:
+    return room_for("批量匹配的中间结果", folder, "已完成的部分已经保存。")
 
 
 def _prepare(folder: Path, keys: Sequence[int], revision: int) -> None:
@@ -110,7 +123,9 @@ def _work(job: Job, missing: Sequence[int], report: Callable[[], None]) -> None:
         return
     # Forked children would hang in FAISS, whose threads do not come along.
     context = multiprocessing.get_context("spawn")
-    children = [context.Process(target=job.work, args=(missing[i::processes],)) for i in range(processes)]
+    told = context.SimpleQueue()
+    shares = [missing[i::processes] for i in range(processes)]
+    children = [context.Process(target=_work_and_tell, args=(job, share, told)) for share in shares]
     try:
         for child in children:
             child.start()
@@ -123,12 +138,23 @@ def _work(job: Job, missing: Sequence[int], report: Callable[[], None]) -> None:
         for child in children:
             child.terminate()
             child.join()
+    if not told.empty():
+        raise told.get()
     codes = [child.exitcode for child in children if child.exitcode]
     if codes:
         raise BatchFailed(
             f"批量匹配的一个进程中途退出（代码 {codes[0]}），原因见上方的错误信息；没有错误信息时，多为内存不足。"
             "已完成的部分已经保存，请再运行一次，程序会接着做。"
         )
+
+
+def _work_and_tell(job: Job, tasks: Sequence[int], told: SimpleQueue[MatcherError]) -> None:
+    """In a process of its own: what the user must know goes to the one that waits."""
+    try:
+        job.work(tasks)
+    except MatcherError as error:
+        told.put(type(error)(str(error)))
+        sys.exit(1)
 
 
 def _report(progress: Progress | None, folder: Path, tasks: int, questions: int) -> None:

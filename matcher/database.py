@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from filelock import FileLock
-from sqlalchemy import Connection, Engine, create_engine, event, select, text
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, select, text, update
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 
 from matcher import tables
-from matcher.errors import Busy, SettingError
+from matcher.errors import Busy, MatcherError, SettingError, StoreUnavailable
+from matcher.faults import postgresql_error, sqlite_error
 
 # Seconds a writer waits for the others. One transaction takes well under a second, so who waits this
 # long waits for a process that hangs.
@@ -29,8 +29,14 @@ _JSON: Mapping[str, Any] = {
     "json_serializer": lambda value: orjson.dumps(value).decode(),
     "json_deserializer": orjson.loads,
 }
-_LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's code for a lock that did not come in time
+T = TypeVar("T")
+# Identifiers in one IN (...) clause; SQLite before 3.32 stops at 999.
+ID_BATCH = 500
 _UNKNOWN = "数据库地址 MATCHER_DATABASE_URL 须以 sqlite:/// 或 postgresql:// 开头，不能是 {backend}://。请改正后重试。"
+_GONE = (
+    "数据库文件 {file} 不见了。程序不会另建一个空的。请把文件放回原处；"
+    "如果找不回来，请停止所有 matcher 进程后用 matcher restore 从备份恢复。"
+)
 _DRIVER_MISSING = (
     "数据库地址 MATCHER_DATABASE_URL 指向 PostgreSQL，但缺少可用的驱动（{error}）。"
     "请在程序目录运行 .venv/bin/pip install -c constraints.txt -e '.[postgresql]' 后重试。"
@@ -40,7 +46,11 @@ _DRIVER_MISSING = (
 class Database:
     """One database; safe for several threads and processes.
 
+    What fails for reasons outside the program comes as an error of `matcher.errors`: StoreUnavailable,
+    DiskFull or Busy, whatever the driver calls it.
+
     :ivar reading: for reading: each transaction sees the database as it was at one moment.
+    :ivar file: the path of an SQLite database; None for one in memory or on a server.
     """
 
     def __init__(self, url: str) -> None:
@@ -51,16 +61,31 @@ class Database:
         """
         parsed = _with_driver(make_url(url))
         self._sqlite = parsed.get_backend_name() == "sqlite"
-        self._file = parsed.database if self._sqlite else None
-        if self._file:
-            Path(self._file).parent.mkdir(parents=True, exist_ok=True)
+        self.file = parsed.database if self._sqlite else None
+        if self.file:
+            Path(self.file).parent.mkdir(parents=True, exist_ok=True)
         if self._sqlite:
             self._engine = self.reading = create_engine(parsed, **_JSON)
             _configure_sqlite(self._engine)
+            if self.file:
+                _follow_file(self._engine, Path(self.file))
         else:
             self._engine = _postgresql(parsed)
             # A page and its tags come from two queries; SQLite's transactions see one moment anyway.
             self.reading = self._engine.execution_options(isolation_level="REPEATABLE READ")
+        event.listen(self._engine, "handle_error", self._told)
+
+    def _told(self, context: ExceptionContext) -> MatcherError | None:
+        """An error of the driver as one of `matcher.errors`; SQLAlchemy raises it instead."""
+        error = context.original_exception
+        if context.is_pre_ping:  # a connection of the pool is gone; another is opened
+            return None
+        if not self._sqlite:
+            return postgresql_error(error, context.is_disconnect)
+        told = sqlite_error(error, self.file)
+        if isinstance(told, StoreUnavailable):
+            context.is_disconnect = True  # opened anew next time: somebody may have mended the file by then
+        return told
 
     def close(self) -> None:
         """Give the connections back."""
@@ -89,8 +114,8 @@ class Database:
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
         """A transaction in which no other process changes the tables."""
-        if self._file:
-            with FileLock(f"{self._file}.migrate.lock"), self._engine.connect() as connection:
+        if self.file:
+            with FileLock(f"{self.file}.migrate.lock"), self._engine.connect() as connection:
                 yield connection
                 connection.commit()
             return
@@ -129,6 +154,43 @@ class Database:
                 # Closing the connection would do, but a moment later; without a connection it is free already.
                 with suppress(SQLAlchemyError):
                     connection.execute(_advisory("pg_advisory_unlock", name))
+
+    def scrub(self, whole: bool = False) -> bool:
+        """Let nothing stay in the database's files of what was deleted or replaced.
+
+        SQLite overwrites it at once (`secure_delete`); its log, which holds the pages of before, is emptied here.
+        PostgreSQL gives the space of old rows back to be overwritten; its log and its backups keep them.
+
+        :param whole: write SQLite's file anew, for what was deleted by a version that did not overwrite.
+        :returns: whether the log could be emptied: not while somebody reads for minutes.
+        """
+        if not self._sqlite:
+            autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+            with autocommit.connect() as connection:
+                for table in tables.metadata.sorted_tables:
+                    connection.execute(text(f"VACUUM {table.name}"))
+            return True
+        with closing(self._engine.raw_connection()) as raw:
+            cursor = raw.cursor()
+            if whole:
+                cursor.execute("VACUUM")
+            busy = bool(cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+            cursor.close()
+        return not busy
+
+
+def next_revision(connection: Connection, count: int = 1) -> int:
+    """The first of so many numbers that no change has had yet, taken in the writing transaction."""
+    counter = tables.counters
+    own = counter.c.name == "revision"
+    connection.execute(update(counter).where(own).values(value=counter.c.value + count))
+    return int(connection.execute(select(counter.c.value).where(own)).scalar_one()) - count + 1
+
+
+def batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Parts of so many that one statement takes them."""
+    for start in range(0, len(items), ID_BATCH):
+        yield items[start : start + ID_BATCH]
 
 
 def _advisory(function: str, name: str) -> Any:
@@ -170,7 +232,7 @@ def _configure_sqlite(engine: Engine) -> None:
     def connect(dbapi_connection: Any, _: Any) -> None:
         # The driver must not open transactions by itself, or BEGIN IMMEDIATE comes too late.
         dbapi_connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", wait):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", wait):
             dbapi_connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -179,13 +241,35 @@ def _configure_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql(f"BEGIN {mode}")
 
 
+def _follow_file(engine: Engine, file: Path) -> None:
+    """Notice that the file was moved away or replaced: what is written to the old one would be lost."""
+    there = False
+
+    @event.listens_for(engine, "do_connect")
+    def refuse_to_begin_anew(*_: Any) -> None:
+        if there and not file.exists():
+            raise StoreUnavailable(_GONE.format(file=file))
+
+    @event.listens_for(engine, "connect")
+    def remember(_: Any, record: Any) -> None:
+        nonlocal there
+        there = True
+        record.info["inode"] = file.stat().st_ino
+
+    @event.listens_for(engine, "checkout")
+    def compare(_: Any, record: Any, __: Any) -> None:
+        try:
+            same = file.stat().st_ino == record.info["inode"]
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise DisconnectionError  # the pool opens another connection
+
+
 @contextmanager
 def _busy(message: str) -> Iterator[None]:
-    """Say in a sentence that a lock did not come in time."""
+    """Say in this sentence that a lock did not come in time."""
     try:
         yield
-    except OperationalError as error:
-        code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorcode", None)
-        if code in (_LOCK_NOT_AVAILABLE, sqlite3.SQLITE_BUSY):
-            raise Busy(message) from error
-        raise
+    except Busy as error:
+        raise Busy(message) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from matcher.life import NEVER, today
 from matcher.records import KINDS, PROGRAMME_CODES, Kind, Visibility
-from matcher.segments import Floats, Hashes, Segment, ragged_grams, ragged_terms
+from matcher.segments import Floats, Hashes, Integers, Segment, ragged_grams, ragged_terms
 from matcher.text import char_ngrams
 from matcher.values import PROVINCES
 
@@ -71,6 +71,32 @@ class IndexQuery:
     title_vector: Floats
     body_vector: Floats
     terms: Hashes
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All documents of an index, ascending by key, with what decides who may find them.
+
+    :param keys: int64 (n,).
+    :param kind: uint8 (n,), position in `records.KINDS`.
+    :param visibility: uint8 (n,), position in `VISIBILITY_ORDER`.
+    :param owner: int64 (n,), the account whose it is; `ends` int32 (n,), its last day.
+    """
+
+    keys: Integers
+    kind: NDArray[np.uint8]
+    visibility: NDArray[np.uint8]
+    owner: Integers
+    ends: NDArray[np.int32]
+
+
+def listed(segments: Sequence[Segment], living: Integers | None = None) -> Listing:
+    """The documents of several segments, or those at some rows of them all, ascending by key."""
+    columns = [np.concatenate([getattr(s, name.name) for s in segments]) for name in fields(Listing)]
+    if living is not None:
+        columns = [column[living] for column in columns]
+    order = np.argsort(columns[0], kind="stable")
+    return Listing(*(column[order] for column in columns))
 
 
 def passing(documents: Segment, filters: Filters) -> NDArray[np.bool_]:

@@ -35,6 +35,8 @@ FOLDER_NAME = "e5-small-zh"
 # Part of the folder's name on disk and of every cached vector's key: raise it when the folder's content changes.
 FOLDER_VERSION = 3
 
+# Width of a vector; the weights say the same.
+DIMENSION = 384
 HEADS = 12
 LAYER_NORM_EPSILON = 1e-12
 BLOCK = 32

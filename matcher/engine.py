@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import hashlib
 import json
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,24 +15,22 @@ import numpy as np
 
 from matcher import defaults
 from matcher.accounts import Accounts
-from matcher.batch import BatchQuery, Matches, NeedVectors, as_questions
+from matcher.answering import COMPARED, PARTNER_DEPTH, RECALL, Answer, Answering, readable
+from matcher.batch import BatchQuery, Matches, NeedVectors
 from matcher.batch_run import Job
 from matcher.batch_run import run as run_batch
-from matcher.documents import Filters, IndexDocument, IndexQuery, programme_bits, segment_of
-from matcher.embed import Embedder, Progress, VectorCache, load_encoder
+from matcher.deduplication import Duplicates
+from matcher.embed import Embedder, Progress, load_encoder
 from matcher.errors import Busy, InvalidQuery, NotFound
-from matcher.explain import Explainer, Why
-from matcher.features import Question, ask
-from matcher.frequencies import Statistics
 from matcher.index import Index, Writer, open_index
 from matcher.indexing import Indexer
 from matcher.ingest import IngestReport, ingest_file
 from matcher.judged import JudgementBook
 from matcher.listing import Listing, Wanted
-from matcher.partners import Partner, suggest
+from matcher.people import People
 from matcher.programs import Tag, TaggedText, Tagger
 from matcher.queries import DEFAULT_LIMIT, DEFAULT_MIN_LEVEL, PARTNERS, MatchQuery, check_limits, check_query
-from matcher.rank import Ranker, Scored, fold, fuse
+from matcher.rank import Ranker
 from matcher.records import (
     KINDS,
     OFFER_KINDS,
@@ -45,50 +41,18 @@ from matcher.records import (
 )
 from matcher.redaction import shown
 from matcher.replies import Replies
-from matcher.segments import Segment
+from matcher.rows import StoredRecord
 from matcher.settings import Settings
-from matcher.store import OWNER_SOURCE, Store, StoredRecord, no_record
+from matcher.store import Store, no_record
 from matcher.text import Tokenizer, normalize
 from matcher.uploads import Uploads
+from matcher.vectors import VectorCache
 from matcher.visibility import Viewer
 
-# Candidates each engine brings, and how many are compared closely. Chosen for the
-# time they take, not yet measured for what they miss.
-RECALL = 100
-COMPARED = 120
-# Matches that partners are gathered from.
-PARTNER_DEPTH = 30
 # Seconds a command waits for another process that writes the index.
 WRITER_WAIT = 600.0
-
-
-@dataclass(frozen=True)
-class Match:
-    """One entry of an answer."""
-
-    rank: int
-    score: float
-    level: int
-    stored: StoredRecord
-    variants: tuple[StoredRecord, ...]
-    why: Why
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a question brought.
-
-    :param terms: the question's terms that the index knows, the most telling first.
-    :param steps: milliseconds by step.
-    """
-
-    programmes: list[Tag]
-    terms: list[str]
-    matches: list[Match]
-    partners: list[Partner]
-    generation: int
-    records: int
-    steps: Mapping[str, float] = field(default_factory=dict)
+# Seconds that an erasure waits for one; what it leaves is found again.
+FORGET_WAIT = 30.0
 
 
 class Matcher:
@@ -103,6 +67,8 @@ class Matcher:
         self.judgements = JudgementBook(self.store.database)
         self.listing = Listing(self.store)
         self.uploads = Uploads(self.store, self.accounts, settings.home / "uploads", settings.max_file_bytes)
+        self.duplicates = Duplicates(self.store, lambda: self.index, self.records)
+        self.people = People(self.store, settings.home, self._forget)
         self._loading = threading.RLock()
         self._behind_since: float | None = None
 
@@ -190,6 +156,16 @@ class Matcher:
             writer.flush(writer.revision)
         return count
 
+    def _forget(self, texts: set[str]) -> None:
+        """Take texts out of the cache of vectors, and what the store no longer has out of the index's files.
+
+        :raises Busy: if another process writes the index for longer than `FORGET_WAIT` seconds.
+        """
+        self.embedder.forget(texts)
+        with self._writer(self.index, FORGET_WAIT) as writer:
+            self._indexer().advance(writer, None, publish=True)
+            writer.purge()
+
     @contextlib.contextmanager
     def _writer(self, index: Index, wait: float, rebuild: bool = False) -> Iterator[Writer]:
         # The index's own lock may end at this machine; through the store, others learn of this one too.
@@ -228,74 +204,34 @@ class Matcher:
         :raises InvalidQuery: naming the field and the reason.
         """
         check_query(query)
-        clock = _Clock()
-        question = ask(self.embedder, self.tokenizer, query.title, query.text)
-        clock.mark("embed")
-        tags = self.tagger.tag(TaggedText(question.body_vector, question.terms))
-        question = replace(question, programmes=int(programme_bits([tag.code for tag in tags])))
-        clock.mark("tag")
-        index = self.index
-        filters = _filters(query)
-        found = index.search(IndexQuery(question.title_vector, question.body_vector, question.hashes), filters, RECALL)
-        candidates = fuse(found, COMPARED)
-        documents = index.documents(candidates[candidates != query.exclude] if query.exclude else candidates)
-        clock.mark("recall")
-        statistics = index.statistics()
-        depth = max(PARTNER_DEPTH, 2 * query.limit)
-        if query.from_offer:
-            scored = self._needs_for(question, tags, documents, statistics, query.min_level, depth)
-        else:
-            scored = self.ranker.score(question, documents, statistics, query.min_level, depth)
-        clock.mark("rank")
-        stored = self._fetch([item.key for item in scored], query.viewer)
-        clock.mark("fetch")
-        owners = {key: one.institution_id for key, one in stored.items()}
-        entries = fold([item for item in scored if item.key in stored], documents, owners)
-        clock.mark("fold")
-        explainer = Explainer(question, statistics)
-        matches = self._matches(entries[: query.limit], stored, explainer)
-        partners = self._partners(entries, stored, query)
-        clock.mark("explain")
-        return Answer(
-            tags,
-            explainer.known_terms(),
-            matches,
-            partners,
-            index.generation,
-            index.count(query.viewer.sight.visibilities),
-            clock.steps,
-        )
+        return self._answering.answer([query])[0]
 
-    def _needs_for(
-        self,
-        offer: Question,
-        tags: Sequence[Tag],
-        documents: Segment,
-        statistics: Statistics,
-        min_level: int,
-        limit: int,
-    ) -> list[Scored]:
-        """Rank needs for an offer that was typed."""
-        title, text = (offer.title, offer.text) if offer.text else ("", offer.title)
-        asker = IndexDocument(
-            key=0,
-            kind="achievement",
-            programmes=tuple(tag.code for tag in tags),
-            province=None,
-            visibility="private",
-            title_vector=offer.title_vector,
-            body_vector=offer.body_vector,
-            title=title,
-            abstract=text,
-            title_terms=self.tokenizer.terms(title),
-            body_terms=self.tokenizer.terms(text),
-        )
-        texts = self.store.texts(documents.keys.tolist()) if self.ranker.remembers else {}
-        needs = as_questions(documents, texts, documents.title, documents.body)
-        segment = segment_of([asker], self.embedder.dimension)
-        return self.ranker.score_needs(segment, needs, documents, statistics, min_level, limit)
+    def match_many(self, queries: Sequence[MatchQuery]) -> list[Answer | Exception]:
+        """Answer several questions together, which costs less than one by one.
 
-    def match_record(
+        :returns: in their order, what `match` gives for each; what it would raise stands in place of the answer.
+        """
+        results: list[Answer | Exception | None] = [_refusal(query) for query in queries]
+        places = [place for place, refusal in enumerate(results) if refusal is None]
+        for place, result in zip(places, self._answered([queries[place] for place in places]), strict=True):
+            results[place] = result
+        return [result for result in results if result is not None]
+
+    def _answered(self, queries: Sequence[MatchQuery]) -> Sequence[Answer | Exception]:
+        if not queries:
+            return []
+        try:
+            return self._answering.answer(queries)
+        except Exception as error:  # whatever it is, it stays with the question that has it
+            if len(queries) == 1:
+                return [error]
+        return [result for query in queries for result in self._answered([query])]
+
+    @property
+    def _answering(self) -> Answering:
+        return Answering(self.embedder, self.tokenizer, self.tagger, self.ranker, self.index, self.store)
+
+    def record_query(
         self,
         id_: str,
         viewer: Viewer,
@@ -304,8 +240,9 @@ class Matcher:
         min_level: int = DEFAULT_MIN_LEVEL,
         similar: bool = False,
         partners: int = PARTNERS,
-    ) -> Answer:
-        """Match a stored record: offers for a need, needs for an offer.
+    ) -> MatchQuery:
+        """The question that a stored record asks.
+
 
         :param kinds: to be found; those of the other side by default.
         :param similar: find records of its own side instead.
@@ -322,7 +259,7 @@ class Matcher:
         allowed = own_side if similar else other_side
         if not set(kinds) <= set(allowed):
             raise InvalidQuery("kinds", f"此处可用的值有 {'、'.join(allowed)}")
-        query = MatchQuery(
+        return MatchQuery(
             text=record.abstract,
             title=record.title,
             kinds=tuple(kinds) or allowed,
@@ -334,7 +271,6 @@ class Matcher:
             similar=similar,
             partners=partners,
         )
-        return self.match(query)
 
     def match_all(self, query: BatchQuery, progress: Progress | None = None) -> Iterator[Matches]:
         """Match all records of one side, in blocks; a run that was killed goes on where it was.
@@ -398,14 +334,7 @@ class Matcher:
 
         What is withdrawn is there for its owner only.
         """
-        return {
-            id_: shown(stored, viewer)
-            for id_, stored in self.store.by_id(ids).items()
-            if viewer.sight.shows(stored.record.kind, stored.record.visibility, stored.owner)
-            and (not stored.withdrawn or viewer.owns(stored.owner))
-            # Known by name only, perhaps from a need that this viewer may not see.
-            and stored.record.source != OWNER_SOURCE
-        }
+        return readable(self.store.by_id(ids).values(), viewer)
 
     def listed(self, viewer: Viewer, wanted: Wanted, limit: int, before: int | None = None) -> list[StoredRecord]:
         """A page of records as this viewer may read them, latest first; see `Listing.page`."""
@@ -438,60 +367,10 @@ class Matcher:
         if "embedder" in self.__dict__:  # not loaded for the sake of closing it
             self.embedder.close()
 
-    def _fetch(self, keys: Sequence[int], viewer: Viewer) -> dict[int, StoredRecord]:
-        # The store may be a moment ahead of the index: what was withdrawn or hidden since is left out.
-        sight = viewer.sight
-        return {
-            key: shown(stored, viewer)
-            for key, stored in self.store.by_key(keys).items()
-            if stored.live and sight.shows(stored.record.kind, stored.record.visibility, stored.owner)
-        }
 
-    @staticmethod
-    def _matches(entries: Sequence[Scored], stored: Mapping[int, StoredRecord], explainer: Explainer) -> list[Match]:
-        matches = []
-        for rank, entry in enumerate(entries, 1):
-            record = stored[entry.key].record
-            why = explainer.explain(record.title, record.abstract, entry.contributions)
-            variants = tuple(stored[key] for key in entry.variants if key in stored)
-            matches.append(Match(rank, round(entry.score, 4), entry.level, stored[entry.key], variants, why))
-        return matches
-
-    def _partners(
-        self, entries: Sequence[Scored], stored: Mapping[int, StoredRecord], query: MatchQuery
-    ) -> list[Partner]:
-        offers = [
-            (stored[entry.key], entry.level, entry.score)
-            for entry in entries
-            if stored[entry.key].record.kind in OFFER_KINDS
-        ]
-        year = datetime.datetime.now(datetime.UTC).year
-        return suggest(offers, query.asker, f"{query.title}\n{query.text}", year, query.partners)
-
-
-def _filters(query: MatchQuery) -> Filters:
-    """What the question asks for, within what its viewer may see."""
-    sight = query.viewer.sight
-    kinds = tuple(kind for kind in query.kinds or KINDS if kind in sight.kinds)
-    return Filters(
-        # Nothing at all, rather than everything, where none of the kinds is the viewer's to see.
-        visibilities=sight.visibilities if kinds else (),
-        owner=sight.owner if kinds else 0,
-        kinds=kinds,
-        programmes=query.programmes,
-        provinces=query.provinces,
-    )
-
-
-class _Clock:
-    """Milliseconds between marks."""
-
-    def __init__(self) -> None:
-        self._last = time.perf_counter()
-        self.steps: dict[str, float] = {}
-
-    def mark(self, step: str) -> None:
-        """Book the time since the last mark under this step."""
-        now = time.perf_counter()
-        self.steps[step] = round((now - self._last) * 1000, 3)
-        self._last = now
+def _refusal(query: MatchQuery) -> InvalidQuery | None:
+    try:
+        check_query(query)
+    except InvalidQuery as refusal:
+        return refusal
+    return None

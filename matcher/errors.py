@@ -18,7 +18,10 @@
     ├── RankerMismatch           a ranker was made for other features or another model
     ├── UntrainableJudgements    judgements from which nothing can be learned
     ├── BatchFailed              a process of a batch died; what it had finished is kept
-    └── Busy                     another process holds the writer's lock for too long
+    ├── Busy                     another process holds the writer's lock for too long
+    ├── StoreUnavailable         the database is damaged, read-only, out of reach or cannot be read
+    ├── DiskFull                 no room is left where the program writes
+    └── BackupError              a back-up cannot be made, is damaged, or would overwrite data
 
 Each message says what is wrong, where, and what to do about it.
 """
@@ -107,3 +110,15 @@ class BatchFailed(MatcherError):
 
 class Busy(MatcherError):
     """Another process holds the writer's lock for too long."""
+
+
+class StoreUnavailable(MatcherError):
+    """The database is damaged, read-only, out of reach or cannot be read."""
+
+
+class DiskFull(MatcherError):
+    """No room is left where the program writes."""
+
+
+class BackupError(MatcherError):
+    """A back-up cannot be made, is damaged, or would overwrite data."""

@@ -59,8 +59,9 @@ class Explainer:
         A term counts as shared where it stands in the text, letter by letter: that is what a reader checks.
         """
         text = normalize(f"{title}\n{abstract}").lower()
-        shared = self._shown(term for term in self._weights if _stands_in(term, text))
-        passage = max(sentences(abstract) or [title], key=self._weight)
+        present = [term for term in self._weights if term in text and _stands_alone(term, text)]
+        shared = self._shown(present)
+        passage = max(sentences(abstract) or [title], key=lambda sentence: self._weight(present, sentence.lower()))
         if len(passage) > PASSAGE_LENGTH:
             passage = passage[: PASSAGE_LENGTH - 1] + "…"
         return Why(_sentence(shared, contributions), shared, passage, contributions)
@@ -69,9 +70,8 @@ class Explainer:
         """The question's terms that the collection knows, the most telling first."""
         return self._shown(self._weights)
 
-    def _weight(self, sentence: str) -> float:
-        text = sentence.lower()
-        return sum(weight for term, weight in self._weights.items() if _stands_in(term, text))
+    def _weight(self, terms: Iterable[str], sentence: str) -> float:
+        return sum(self._weights[term] for term in terms if term in sentence and _stands_alone(term, sentence))
 
     def _shown(self, terms: Iterable[str]) -> list[str]:
         ordered = sorted(terms, key=lambda t: (-self._weights[t], t))
@@ -83,10 +83,8 @@ class Explainer:
         return sorted(shown, key=ordered.index)[:SHOWN_TERMS]
 
 
-def _stands_in(term: str, text: str) -> bool:
-    """Whether a text has a term, letter by letter; one with Latin ends must not be part of a longer word."""
-    if term not in text:
-        return False
+def _stands_alone(term: str, text: str) -> bool:
+    """Whether a term that is in a text is a word there: one with Latin ends must not be part of a longer one."""
     before = "(?<![a-z0-9])" if _LATIN.match(term) else ""
     after = "(?![a-z0-9])" if _LATIN.match(term[-1]) else ""
     return not (before or after) or re.search(before + re.escape(term) + after, text) is not None

@@ -75,14 +75,28 @@ class Question:
 
 def ask(embedder: Embedder, tokenizer: Tokenizer, title: str, text: str) -> Question:
     """Make a question of a text, with or without a title; its programmes are not known yet."""
-    title, text = normalize(title), normalize(text)
-    whole = embedded_text(title, text) if title else text
-    vectors = embedder.queries([whole, title] if title and text else [whole])
-    title_terms = tokenizer.terms(title)
-    terms = list(dict.fromkeys(title_terms + tokenizer.terms(text)))
+    return ask_many(embedder, tokenizer, [(title, text)])[0]
+
+
+def ask_many(embedder: Embedder, tokenizer: Tokenizer, asked: Sequence[tuple[str, str]]) -> list[Question]:
+    """Make questions of titles and texts as `ask` does, embedded together."""
+    parts = [(normalize(title), normalize(text)) for title, text in asked]
+    wholes = [embedded_text(title, text) if title else text for title, text in parts]
+    apart = [place for place, (title, text) in enumerate(parts) if title and text]
+    vectors = embedder.queries([*wholes, *(parts[place][0] for place in apart)])
+    titles = dict(zip(apart, vectors[len(parts) :], strict=True))
+    return [
+        _question(tokenizer, title, text, titles.get(place, vectors[place]), vectors[place])
+        for place, (title, text) in enumerate(parts)
+    ]
+
+
+def _question(tokenizer: Tokenizer, title: str, text: str, title_vector: Floats, body_vector: Floats) -> Question:
+    title_terms = tokenizer.terms_of_normal(title)
+    terms = list(dict.fromkeys(title_terms + tokenizer.terms_of_normal(text)))
     grams = np.unique(hash_terms(char_ngrams(title) + char_ngrams(text)))
     hashes, title_hashes = np.unique(hash_terms(terms)), np.unique(hash_terms(title_terms or terms))
-    return Question(title, text, vectors[-1], vectors[0], terms, hashes, title_hashes, grams, 0)
+    return Question(title, text, title_vector, body_vector, terms, hashes, title_hashes, grams, 0)
 
 
 @dataclass(frozen=True)
@@ -160,7 +174,8 @@ def compare_pairs(
 
 def _cosines(questions: Floats, documents: Floats, pairs: Pairs) -> NDArray[np.float32]:
     if len(questions) == 1:
-        cosines: NDArray[np.float32] = (documents @ questions[0])[pairs.documents]
+        # Not by a matrix product: a question alone gets to the last bit what it gets among others.
+        cosines: NDArray[np.float32] = np.einsum("pd,d->p", documents, questions[0])[pairs.documents]
         return cosines
     paired: NDArray[np.float32] = np.einsum("pd,pd->p", questions[pairs.questions], documents[pairs.documents])
     return paired
@@ -187,14 +202,14 @@ class Entries:
         """:param offsets: bounds of each document's entries in `values`."""
         self.pairs = pairs
         self.positions: Integers | None = None
-        self._bounds, self._values = offsets, values
+        self._values = values
         self._owners: NDArray[np.uint32] | None = None
-        if not pairs.whole:
-            self.positions, _ = Ragged(offsets, values).take(pairs.documents)
-            lengths = np.diff(offsets)[pairs.documents]
-            self._bounds = np.concatenate([[0], np.cumsum(lengths)])
+        if pairs.whole:
+            self._pair = np.repeat(np.arange(len(pairs)), np.diff(offsets))
+        else:
+            self.positions, self._pair = Ragged(offsets, values).take(pairs.documents)
             self._values = values[self.positions]
-            self._owners = np.repeat(pairs.questions.astype(np.uint32), lengths)
+            self._owners = pairs.questions.astype(np.uint32)[self._pair]
 
     def find(self, asked: Sequence[Hashes]) -> tuple[Integers, Integers, Integers]:
         """Where the questions' own values stand in their documents.
@@ -208,15 +223,40 @@ class Entries:
         mask = (1 << max(TABLE_LEAST_BITS, (TABLE_ROOM * len(values)).bit_length())) - 1
         table = np.zeros(mask + 1, np.bool_)
         table[_slots(values, owners, mask)] = True
-        maybe = np.flatnonzero(table[_slots(self._values, self._owners, mask)])
-        keys = _keys(values, owners)
-        wanted = _keys(self._values[maybe], None if self._owners is None else self._owners[maybe])
-        places = np.searchsorted(keys, wanted)
-        places[places == len(keys)] = 0
-        hits = keys[places] == wanted if len(keys) else np.empty(0, np.bool_)
+        slots = _slots(self._values, self._owners, mask)
+        maybe = np.flatnonzero(table[slots])
+        places, hits = _look_up(
+            _keys(values, owners),
+            _slots(values, owners, mask),
+            _keys(self._values[maybe], None if self._owners is None else self._owners[maybe]),
+            slots[maybe],
+            mask,
+        )
         entries = maybe[hits]
-        of_pair = np.searchsorted(self._bounds, entries, side="right") - 1
-        return of_pair, places[hits], entries if self.positions is None else self.positions[entries]
+        return self._pair[entries], places[hits], entries if self.positions is None else self.positions[entries]
+
+
+def _look_up(
+    keys: NDArray[np.uint64], slots: Hashes, wanted: NDArray[np.uint64], wanted_slots: Hashes, mask: int
+) -> tuple[Integers, NDArray[np.bool_]]:
+    """Where each of the wanted stands among the keys, and which of them stand there.
+
+    :param keys: ascending, each once; `slots` where a table of `mask` + 1 slots holds them, as it does the wanted.
+    """
+    at = np.empty(mask + 1, np.int64)
+    order = np.arange(len(keys))
+    at[slots] = order
+    places = at[wanted_slots]
+    hits: NDArray[np.bool_] = keys[places] == wanted if len(keys) else np.empty(0, np.bool_)
+    # Of keys that share a slot, the table holds the last only: the few others are searched for.
+    crowded = at[slots] != order
+    if crowded.any():
+        missed = np.flatnonzero(~hits)
+        found = np.searchsorted(keys[crowded], wanted[missed])
+        found[found == np.count_nonzero(crowded)] = 0
+        places[missed] = order[crowded][found]
+        hits[missed] = keys[places[missed]] == wanted[missed]
+    return places, hits
 
 
 def _slots(values: Hashes, owners: NDArray[np.uint32] | None, mask: int) -> Hashes:

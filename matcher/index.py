@@ -15,11 +15,10 @@ all of a change or nothing of it, and a killed writer leaves only folders that t
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -27,10 +26,12 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from matcher.documents import VISIBILITY_ORDER, Filters, IndexDocument, IndexQuery, segment_of
+from matcher.documents import VISIBILITY_ORDER, Filters, IndexDocument, IndexQuery, Listing, listed, segment_of
 from matcher.errors import Busy, DamagedIndex
+from matcher.faults import room_for
 from matcher.frequencies import Counts, Statistics, statistics_of
 from matcher.records import Visibility
+from matcher.seal import sync
 from matcher.segments import Integers, Segment
 from matcher.settings import Settings
 from matcher.snapshot import LoadedSegment, Snapshot, generation_identity, write_segment
@@ -78,6 +79,9 @@ class Index(Protocol):
         Hidden ones do not count for anybody: from weights and known terms a caller could tell their words.
         """
 
+    def listing(self) -> Listing:
+        """All documents of the loaded generation, for checks."""
+
     def refresh(self) -> bool:
         """Load the latest generation; whether there was a newer one."""
 
@@ -112,6 +116,9 @@ class Writer(Protocol):
         :param publish: whether readers shall see it now.
         """
 
+    def purge(self) -> None:
+        """Write anew what still holds deleted documents, and drop the generations that show them."""
+
 
 class LocalIndex:
     """The index in a folder. Readers call `refresh`; one process at a time holds a `writer`."""
@@ -125,6 +132,7 @@ class LocalIndex:
         self.dimension = dimension
         self._make_folders()
         self.snapshot: Snapshot | None = None
+        self._damage: str | None = None
 
     def _make_folders(self) -> None:
         (self._root / "segments").mkdir(parents=True, exist_ok=True)
@@ -147,7 +155,8 @@ class LocalIndex:
 
     def count(self, visibilities: Sequence[Visibility] = VISIBILITY_ORDER) -> int:
         """See `Index`."""
-        return self.snapshot.allowed(Filters(visibilities=tuple(visibilities)))[1] if self.snapshot else 0
+        served = self._served()
+        return served.allowed(Filters(visibilities=tuple(visibilities)))[1] if served else 0
 
     def search(self, query: IndexQuery, filters: Filters, limit: int) -> dict[str, Integers]:
         """See `Index`."""
@@ -155,27 +164,41 @@ class LocalIndex:
 
     def search_many(self, queries: Sequence[IndexQuery], filters: Filters, limit: int) -> list[dict[str, Integers]]:
         """See `Index`."""
-        return self.snapshot.search(queries, filters, limit) if self.snapshot else [{} for _ in queries]
+        served = self._served()
+        return served.search(queries, filters, limit) if served else [{} for _ in queries]
 
     def documents(self, keys: Integers) -> Segment:
         """See `Index`."""
-        if self.snapshot is None:
+        served = self._served()
+        if served is None:
             return segment_of([], self.dimension)
-        rows = self.snapshot.rows(keys)
-        return self.snapshot.take(rows[rows >= 0])
+        rows = served.rows(keys)
+        return served.take(rows[rows >= 0])
 
     def statistics(self) -> Statistics:
         """See `Index`."""
-        return self.snapshot.statistics if self.snapshot else statistics_of([], self.dimension)
+        served = self._served()
+        return served.statistics if served else statistics_of([], self.dimension)
+
+    def listing(self) -> Listing:
+        """See `Index`."""
+        served = self._served()
+        return listed([segment_of([], self.dimension)]) if served is None else served.listing()
 
     def refresh(self) -> bool:
-        """See `Index`."""
+        """See `Index`.
+
+        :raises DamagedIndex: if the latest generation cannot be read; an older one serves on, unless its files
+            were cut short.
+        """
+        self._stop_serving_what_is_cut_short()
         while True:
             number = self._current()
             if number == 0 or self._is_loaded(number):
                 return False
             try:
                 self.snapshot = Snapshot(self._root, number, self.snapshot)
+                self._damage = None
             except (FileNotFoundError, DamagedIndex) as error:
                 if number != self._current():
                     continue  # a writer has moved on and cleaned up while this one was read
@@ -203,6 +226,18 @@ class LocalIndex:
                 yield
         except Timeout as error:
             raise Busy("另一个进程正在写入索引。请等它结束后再试。") from error
+
+    def _served(self) -> Snapshot | None:
+        if self._damage:
+            raise DamagedIndex(self._damage)
+        return self.snapshot
+
+    def _stop_serving_what_is_cut_short(self) -> None:
+        segments = self.snapshot.segments if self.snapshot else []
+        damaged = next((path for path in (segment.cut_short() for segment in segments) if path), None)
+        if damaged:
+            self.snapshot = None
+            self._damage = f"索引文件已损坏（{damaged} 被截短）。请运行 matcher reindex 从数据库重建索引。"
 
     def _is_loaded(self, number: int) -> bool:
         """Whether the snapshot is this generation, and not one of a folder that was removed and made anew."""
@@ -259,8 +294,29 @@ class LocalWriter:
             self._deleted.add(key)
 
     def flush(self, revision: int, publish: bool = True) -> None:
-        """See `Writer`."""
+        """See `Writer`.
+
+        :raises DiskFull: if there is no room; readers keep the generation that they have.
+        """
         number = self._next_number()
+        try:
+            with room_for("索引", self._root, "记录都在数据库中，检索仍用原来的索引。"):
+                self._flush(number, revision, publish)
+        except BaseException:
+            self._discard(number)
+            raise
+
+    def _discard(self, number: int) -> None:
+        """Remove what was begun: on a full disk it would keep the room that the next attempt needs."""
+        with suppress(OSError, ValueError):
+            if int((self._root / "CURRENT").read_text()) == number:
+                return
+        with suppress(OSError):
+            (self._root / "CURRENT.part").unlink(missing_ok=True)
+        for kind in ("generations", "segments"):
+            shutil.rmtree(self._root / kind / str(number), ignore_errors=True)
+
+    def _flush(self, number: int, revision: int, publish: bool) -> None:
         names, dead, counts = self._remaining()
         if self._added:
             fresh = segment_of(list(self._added.values()), self._index.dimension)
@@ -284,6 +340,42 @@ class LocalWriter:
             self._clean()
         else:
             self._base = Snapshot(self._root, number, self._base)
+
+    def purge(self) -> None:
+        """See `Writer`.
+
+        :raises DiskFull: if there is no room; readers keep the generation that they have.
+        """
+        if self._base is None:
+            return
+        number = self._next_number()
+        try:
+            with room_for("索引", self._root, "记录都在数据库中，检索仍用原来的索引。"):
+                self._purge(number, self._base)
+        except BaseException:
+            self._discard(number)
+            raise
+
+    def _purge(self, number: int, base: Snapshot) -> None:
+        names: list[str] = []
+        parts: list[tuple[Segment, Integers]] = []
+        kept = written = 0
+        for segment, start in zip(base.segments, base.starts, strict=False):
+            living = np.flatnonzero(~base.dead[start : start + len(segment)])
+            if len(living) == len(segment):
+                names.append(segment.name)
+                kept += len(segment)
+            else:
+                parts.append((segment.arrays, living))
+                written += len(living)
+        if written:
+            write_segment(parts, self._root / "segments" / str(number))
+            names.append(str(number))
+        self._write_generation(number, names, np.zeros(kept + written, np.bool_), base.counts, base.revision)
+        self._publish(number)
+        self._index.refresh()
+        self._base = self._index.snapshot
+        self._clean(generations=1)
 
     @property
     def _segments(self) -> list[LoadedSegment]:
@@ -329,23 +421,23 @@ class LocalWriter:
         manifest = {"revision": revision, "dimension": self._index.dimension, "segments": names}
         (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
         for path in (*folder.iterdir(), folder, *(self._root / "segments" / name for name in names)):
-            _sync(path)
+            sync(path)
 
     def _publish(self, number: int) -> None:
         part = self._root / "CURRENT.part"
         part.write_text(str(number))
-        _sync(part)
+        sync(part)
         part.replace(self._root / "CURRENT")
-        _sync(self._root)
+        sync(self._root)
 
-    def _clean(self) -> None:
+    def _clean(self, generations: int = KEPT_GENERATIONS) -> None:
         segments: dict[int, list[str]] = {}
         for path in (self._root / "generations").iterdir():
             try:
                 segments[int(path.name)] = json.loads((path / "manifest.json").read_text("utf-8"))["segments"]
             except (OSError, ValueError, KeyError):
                 shutil.rmtree(path)  # half done by a killed writer, or damaged: nobody can read it
-        kept = sorted(segments)[-KEPT_GENERATIONS:]
+        kept = sorted(segments)[-generations:]
         for number in segments.keys() - kept:
             shutil.rmtree(self._root / "generations" / str(number))
         used = {name for number in kept for name in segments[number]}
@@ -362,11 +454,3 @@ def _public(segment: Segment, rows: Integers) -> Integers:
 
 def _folder_name(fingerprint: str) -> str:
     return "".join(c if c.isalnum() or c in "-_" else "-" for c in fingerprint)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

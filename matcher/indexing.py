@@ -10,9 +10,10 @@ from matcher.documents import IndexDocument
 from matcher.embed import Embedder, Progress
 from matcher.index import Writer
 from matcher.programs import TaggedText, Tagger
-from matcher.records import Need, Patent, embedded_text
+from matcher.records import Need, Patent, Record, embedded_text
 from matcher.redaction import indexed
-from matcher.store import Store, StoredRecord
+from matcher.rows import StoredRecord
+from matcher.store import Store
 from matcher.text import Tokenizer, normalize
 
 # Records read from the store, embedded and put into the index together.
@@ -42,15 +43,15 @@ class Indexer:
                 if progress:
                     progress(done + batch * part // whole, total)
 
-            live = [s for s in changes if not s.withdrawn and s.record.kind != "institution"]
-            writer.delete([s.key for s in changes if s.withdrawn])
+            live = [s for s in changes if s.indexed and s.record.kind != "institution"]
+            writer.delete([s.key for s in changes if not s.indexed])
             writer.upsert(self._documents(live, report))
             writer.flush(changes[-1].revision, publish)
             done += len(changes)
         return done
 
     def _documents(self, records: Sequence[StoredRecord], progress: Progress) -> list[IndexDocument]:
-        texts = [(normalize(r.title), normalize(r.abstract)) for r in (indexed(s.record) for s in records)]
+        texts = [_texts(stored.record) for stored in records]
         both = [title for title, _ in texts] + [embedded_text(*text) for text in texts]
         vectors = self._embedder.documents(both, progress)
         titles, bodies = vectors[: len(texts)], vectors[len(texts) :]
@@ -91,3 +92,14 @@ class Indexer:
         ipc = record.ipc if isinstance(record, Patent) else ()
         industry = record.industry if isinstance(record, Need) else None
         return {tag.code: tag.score for tag in self._tagger.tag(TaggedText(vector, terms, ipc, industry))}
+
+
+def embedded_texts(record: Record) -> tuple[str, str]:
+    """What of a record is embedded, each by itself: its title, and all of it."""
+    title, abstract = _texts(record)
+    return title, embedded_text(title, abstract)
+
+
+def _texts(record: Record) -> tuple[str, str]:
+    read = indexed(record)
+    return normalize(read.title), normalize(read.abstract)

@@ -7,11 +7,13 @@ import datetime
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
 from matcher.errors import InvalidRecord, UnreadableFile
+from matcher.faults import room_for
 from matcher.parts import Part, Refusal, understand
 from matcher.readers import MAX_FILE_BYTES, Refused, read_tables
 from matcher.records import Kind, Record, Visibility
@@ -194,8 +196,7 @@ class _Rejects:
     """The rejects file; it exists only if something was refused."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S-%f")
-        self._target = folder / f"{name}-{stamp}.csv"
+        self._folder, self._name = folder, name
         self._file: TextIO | None = None
         self.path: Path | None = None
 
@@ -204,16 +205,30 @@ class _Rejects:
 
     def __exit__(self, *_: object) -> None:
         if self._file:
-            self._file.close()
+            with suppress(OSError):  # every row has been flushed; what could not be was told
+                self._file.close()
 
     def add(self, part: str, line: int, field: str, reason: str, raw: str) -> None:
-        """Write one refused row."""
-        if self._file is None:
-            self._target.parent.mkdir(parents=True, exist_ok=True)
-            # The mark at the start lets Excel see that it is UTF-8.
-            self._file = self._target.open("w", encoding="utf-8-sig", newline="", errors="replace")
-            self._writer = csv.writer(self._file)
-            self._writer.writerow(REJECT_COLUMNS)
-            self.path = self._target
-        self._writer.writerow([harmless(part), line, field, reason, harmless(raw[:RAW_LIMIT])])
-        self._file.flush()
+        """Write one refused row.
+
+        :raises DiskFull: if there is no room for it.
+        """
+        with room_for("拒收文件", self._folder, "已入库的行不受影响。"):
+            if self._file is None:
+                self._file, self.path = self._new_file()
+                self._writer = csv.writer(self._file)
+                self._writer.writerow(REJECT_COLUMNS)
+            self._writer.writerow([harmless(part), line, field, reason, harmless(raw[:RAW_LIMIT])])
+            self._file.flush()
+
+    def _new_file(self) -> tuple[TextIO, Path]:
+        """A file that nobody has written before, wherever the clock was set to."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S-%f")
+        number = 1
+        while True:
+            path = self._folder / f"{self._name}-{stamp}{f'-{number}' if number > 1 else ''}.csv"
+            with suppress(FileExistsError):
+                # The mark at the start lets Excel see that it is UTF-8.
+                return path.open("x", encoding="utf-8-sig", newline="", errors="replace"), path
+            number += 1

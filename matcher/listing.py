@@ -10,8 +10,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, Select, and_, false, func, or_, select
 
 from matcher import tables
+from matcher.owners import OWNER_SOURCE
 from matcher.records import Kind
-from matcher.store import OWNER_SOURCE, Store, StoredRecord, live
+from matcher.rows import StoredRecord
+from matcher.store import ERASED_SOURCE, Store, live
 from matcher.visibility import Sight, Viewer
 
 EXPORT_PAGE = 500
@@ -73,8 +75,8 @@ class Listing:
 
     def _query(self, query: Select[Any], viewer: Viewer, wanted: Wanted) -> Select[Any]:
         r = tables.records.c
-        # Institutions that are known by name only, perhaps from a need that this viewer may not see.
-        query = query.where(seen(viewer.sight), r.source != OWNER_SOURCE)
+        # Not institutions that are known by name only, perhaps from a need that this viewer may not see.
+        query = query.where(seen(viewer.sight), r.source.not_in((OWNER_SOURCE, ERASED_SOURCE)))
         if wanted.mine:
             query = query.where(r.owner == viewer.account if viewer.account else false())
         else:

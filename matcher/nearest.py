@@ -130,8 +130,29 @@ def write(vectors: Floats, questions: Floats, folder: Path, field: str) -> None:
     for start in range(0, count, ADDED_AT_ONCE):
         index.add(vectors[start : start + ADDED_AT_ONCE] - centre)
     index.nprobe = index.nlist if count <= SCANNED_WHOLE else _lists_needed(index, vectors, questions)
-    faiss.write_index(index, str(_index_file(folder, field)))
-    with _index_file(folder, field).open("rb") as file:
+    _save(index, _index_file(folder, field))
+
+
+def _save(index: Any, path: Path) -> None:
+    # Through Python's file: FAISS's own writer closes its file without telling whether the last bytes found room.
+    failed: list[OSError] = []
+    with path.open("wb") as file:
+
+        def put(part: bytes) -> None:
+            try:
+                file.write(part)
+            except OSError as error:
+                failed.append(error)
+                raise
+
+        faiss = _faiss()
+        try:
+            faiss.write_index(index, faiss.PyCallbackIOWriter(put))
+        except RuntimeError:
+            if failed:  # FAISS forgets what stopped it
+                raise failed[0] from None
+            raise
+        file.flush()
         os.fsync(file.fileno())
 
 

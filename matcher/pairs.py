@@ -12,7 +12,8 @@ from pathlib import Path
 
 from matcher.batch import Matches
 from matcher.rank import LEVEL_NAMES
-from matcher.store import Store, StoredRecord
+from matcher.rows import StoredRecord
+from matcher.store import Store
 from matcher.values import harmless
 
 COLUMNS = {

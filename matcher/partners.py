@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from matcher.names import institution_names
 from matcher.rank import LEVEL_NAMES
-from matcher.store import StoredRecord
+from matcher.records import Record
+from matcher.rows import StoredRecord
 from matcher.values import name_key
 
 # What one offer of a level counts, before its score and its age.
@@ -30,6 +31,7 @@ class Partner:
 
     :param score: 0 to 1.
     :param evidence: its matched offers, strongest first.
+    :param own: its own record, where there is one that everybody may see.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Partner:
     score: float
     why: str
     evidence: tuple[StoredRecord, ...]
+    own: Record | None = None
 
 
 def suggest(
@@ -63,7 +66,7 @@ def suggest(
         name = stored.record.institution
         if stored.institution_id and name and level in LEVEL_WEIGHT:
             # Under one of its names is enough: an institution may have several.
-            if not own.isdisjoint(_keys(name)) or name_key(name) in asked:
+            if (own and not own.isdisjoint(_keys(name))) or name_key(name) in asked:
                 excluded.add(stored.institution_id)
             groups.setdefault(stored.institution_id, []).append((stored, level, score))
     partners = [_partner(id_, offers, year) for id_, offers in groups.items() if id_ not in excluded]

@@ -149,11 +149,14 @@ def purged(text: str) -> str:
     return _hidden(text, dict.fromkeys(MARKS, _NOTHING))
 
 
+def personal_data(text: str) -> list[Span]:
+    """Where personal data stand and of which kind, a key of `MARKS`; in order, none over another."""
+    return _merged(_found(Shadow.of(text))) if _worth_looking(text) else []
+
+
 def _hidden(text: str, marks: dict[str, str]) -> str:
     for _ in range(_ROUNDS):
-        if not _worth_looking(text):
-            return text
-        spans = _merged(_found(Shadow.of(text)))
+        spans = personal_data(text)
         if not spans:
             return text
         pieces: list[str] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,24 @@ class Ranker:
         :param min_level: documents of a lower level are left out.
         :param limit: at most so many.
         """
-        return _ordered(self.compare(question, documents, statistics), documents, min_level, limit)
+        pairs = Pairs.of_one(len(documents))
+        return self.score_pairs([question], documents, pairs, statistics, [min_level], [limit])[0]
+
+    def score_pairs(
+        self,
+        questions: Sequence[Question],
+        documents: Segment,
+        pairs: Pairs,
+        statistics: Statistics,
+        least: Sequence[int],
+        limits: Sequence[int | None],
+    ) -> list[list[Scored]]:
+        """Rank for each of several questions the documents that it is paired with, as `score` does.
+
+        :param least: for each question the lowest level; `limits` how many at most.
+        """
+        compared = self.compare_pairs(questions, documents, pairs, statistics)
+        return _ordered(compared, documents.keys[pairs.documents], pairs.questions, least, limits)
 
     def score_needs(
         self,
@@ -222,25 +240,52 @@ class Ranker:
         :param needs: `documents` as questions, in the same order.
         """
         turned = Pairs(np.arange(len(needs)), np.zeros(len(needs), np.int64))
-        return _ordered(self.compare_pairs(needs, offer, turned, statistics), documents, min_level, limit)
+        compared = self.compare_pairs(needs, offer, turned, statistics)
+        return _ordered(compared, documents.keys, turned.documents, [min_level], [limit])[0]
 
 
-def _ordered(compared: Compared, documents: Segment, min_level: int, limit: int | None) -> list[Scored]:
+def _ordered(
+    compared: Compared, found: Integers, askers: Integers, least: Sequence[int], limits: Sequence[int | None]
+) -> list[list[Scored]]:
+    """The best pairs of each that asks.
+
+    :param found: int64 (p,), what each pair found; `askers` int64 (p,), who asked.
+    """
     names, parts = list(FEATURES), compared.contributions
     if compared.remembered is not None:
         names, parts = [*names, REMEMBERED], np.column_stack([parts, compared.remembered])
-    levels = predicted_levels(compared.probabilities)
-    scores = compared.probabilities.mean(axis=1)
-    order = np.lexsort((documents.keys, -scores))
+    levels, scores = predicted_levels(compared.probabilities), compared.probabilities.mean(axis=1)
     return [
-        Scored(
-            int(documents.keys[i]),
-            float(scores[i]),
-            int(levels[i]),
-            dict(zip(names, np.round(parts[i], 3).tolist(), strict=True)),
-        )
-        for i in order[levels[order] >= min_level][:limit]
+        [
+            Scored(key, score, level, dict(zip(names, own_parts, strict=True)))
+            for key, score, level, own_parts in zip(
+                found[own].tolist(),
+                scores[own].tolist(),
+                levels[own].tolist(),
+                np.round(parts[own], 3).tolist(),
+                strict=True,
+            )
+        ]
+        for own in best_pairs(levels, scores, found, askers, least, limits)
     ]
+
+
+def best_pairs(
+    levels: Integers,
+    scores: NDArray[np.float64],
+    found: Integers,
+    askers: Integers,
+    least: Sequence[int],
+    limits: Sequence[int | None],
+) -> list[Integers]:
+    """For each that asks the places of its best pairs, best first; ties in the order of keys.
+
+    :param least: for each that asks the lowest level; `limits` how many at most.
+    """
+    good = np.flatnonzero(levels >= np.array(least)[askers])
+    order = good[np.lexsort((found[good], -scores[good], askers[good]))]
+    bounds = np.searchsorted(askers[order], np.arange(len(least) + 1))
+    return [order[start:stop][:limit] for (start, stop), limit in zip(pairwise(bounds), limits, strict=True)]
 
 
 def _falling(logits: NDArray[np.float64]) -> NDArray[np.float64]:

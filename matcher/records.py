@@ -70,6 +70,10 @@ _JUNK_BODY = re.compile(
 )
 
 
+# Texts of a record of any kind that people write freely, and may put personal data into.
+FREE_TEXTS = ("title", "abstract", "maturity", "cooperation", "status", "industry", "budget", "legal_status")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """What all four kinds share.
@@ -190,6 +194,11 @@ def institution_id(name: str) -> str:
     return f"{_PREFIX['institution']}-{_digest(name_key(name))}"
 
 
+def derived_source_id(title: str, institution: str | None) -> str:
+    """The source id of a record to which its source gave none."""
+    return _digest(name_key(title), name_key(institution or ""))
+
+
 def embedded_text(title: str, abstract: str) -> str:
     """The text that a record's body vector stands for."""
     return f"{title}。{abstract}" if abstract else title
@@ -248,7 +257,7 @@ def parse_record(kind: Kind, values: Mapping[str, str], source: str) -> tuple[Re
     if kind == "patent":
         common["date"] = common["date"] or own["publication_date"] or own["application_date"]
     source_id = values.get("source_id") or own.get("publication_number") or own.get("application_number")
-    source_id = source_id or _digest(name_key(title), name_key(common["institution"] or ""))
+    source_id = source_id or derived_source_id(title, common["institution"])
     _check_length("编号", source_id, SOURCE_ID_LIMIT, "请检查是否对错了列")
     return record_type(**common, **own, source_id=source_id), values.get("contact") or None
 

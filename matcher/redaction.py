@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from matcher.disguise import without_names
 from matcher.privacy import masked, purged
-from matcher.records import Patent, Record
+from matcher.records import FREE_TEXTS, Patent, Record
 from matcher.visibility import Viewer
 
 if TYPE_CHECKING:
-    from matcher.store import StoredRecord
-
-# Texts of a record of any kind that people write freely.
-_FREE = ("title", "abstract", "maturity", "cooperation", "status", "industry", "budget", "legal_status")
+    from matcher.rows import StoredRecord
 
 
 def shown(stored: StoredRecord, viewer: Viewer) -> StoredRecord:
@@ -63,7 +60,7 @@ def _purged(record: Record) -> Record:
 
 
 def _free(record: Record) -> dict[str, str]:
-    return {name: text for name in _FREE if (text := getattr(record, name, None))}
+    return {name: text for name in FREE_TEXTS if (text := getattr(record, name, None))}
 
 
 def _changed(record: Record, texts: Mapping[str, Any]) -> Record:

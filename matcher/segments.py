@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ Integers = NDArray[np.int64]
 Hashes = NDArray[np.uint32]
 Bytes = NDArray[np.uint8]
 Shorts = NDArray[np.int16]
+_HEADER = re.compile(rb"\{'descr': '([^']+)', 'fortran_order': False, 'shape': \(([0-9, ]*)\), \}\s*")
 # Documents copied at a time when segments are merged: some 100 MB.
 CHUNK = 1 << 14
 # Arrays with several values a document, and where those of each begin.
@@ -196,13 +198,27 @@ def map_array(path: Path) -> NDArray[Any]:
     :raises OSError, ValueError: if the file is missing or damaged.
     """
     with path.open("rb") as file:
-        np.lib.format.read_magic(file)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        shape, dtype = _read_header(file)
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         size = int(np.prod(shape))
         if len(mapped) != file.tell() + size * dtype.itemsize:
             raise ValueError(f"{path} has not the length that its header says")
         return np.frombuffer(mapped, dtype, size, file.tell()).reshape(shape)
+
+
+def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of what `write_array` wrote.
+
+    numpy's own reader takes the header for a Python expression, and CPython 3.11 fails at random when two
+    threads parse one at the same time (SystemError, CPython issue 106905).
+    """
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError(f"{file.name} is of another version")
+    length = int.from_bytes(file.read(2), "little")
+    found = _HEADER.fullmatch(file.read(length))
+    if not found:
+        raise ValueError(f"{file.name} has a damaged header")
+    return tuple(int(part) for part in found[2].split(b",") if part.strip()), np.dtype(found[1].decode())
 
 
 def ragged_terms(

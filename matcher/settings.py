@@ -29,16 +29,28 @@ class Settings(BaseSettings):
     milvus_uri: str = Field("http://127.0.0.1:19530", description="Milvus 服务器地址，其后可带 /数据库名")
     milvus_token: SecretStr | None = Field(None, description="Milvus 的登录凭据：“用户名:密码”或令牌")
     ranker: Path | None = Field(None, description="matcher train 写出的排序器目录；缺省为内置排序器")
-    threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="计算线程数")
     host: str = Field("127.0.0.1", description="API 监听地址")
     port: int = Field(8000, ge=1, le=65535, description="API 监听端口")
     workers: int = Field(1, ge=1, le=64, description="API 进程数；每个进程各自载入模型，各用 MATCHER_THREADS 个线程")
+    threads: int = Field(
+        default_factory=lambda known: max(1, (os.cpu_count() or 1) // known.get("workers", 1)),
+        ge=1,
+        le=256,
+        description="每个进程的计算线程数；缺省为处理器核数除以 API 进程数",
+    )
+    max_wait_seconds: float = Field(0.6, ge=0.1, le=60, description="匹配请求预计等待超过该秒数时，API 立即以 429 拒绝")
     anonymous: bool = Field(True, description="是否允许不带密钥的匹配请求（只能匹配公开的成果和专利）")
     rate_limit: int = Field(6000, ge=1, description="每个密钥每分钟最多多少次请求")
     rate_limit_anonymous: int = Field(600, ge=1, description="不带密钥时，每个地址每分钟最多多少次请求")
     max_body_bytes: int = Field(1_000_000, ge=1_000, description="API 请求体上限（字节）")
     max_file_bytes: int = Field(
         1_000_000_000, ge=1_000_000, description="导入文件的上限（字节）；压缩包解压后的总大小也不得超过它"
+    )
+    retention_days: int = Field(
+        730,
+        ge=1,
+        le=36500,
+        description="个人信息保留天数；matcher retention 清除更早的联系方式、已结束的记录和日志细节",
     )
     refresh_seconds: float = Field(1.0, gt=0, le=60, description="API 检查新数据的间隔（秒）")
 

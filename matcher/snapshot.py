@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matcher import nearest, postings
-from matcher.documents import Filters, IndexQuery, passing, segment_of
+from matcher.documents import Filters, IndexQuery, Listing, listed, passing, segment_of
 from matcher.errors import DamagedIndex
 from matcher.frequencies import Counts, Statistics
 from matcher.nearest import Nearest
 from matcher.postings import Postings, asked_terms
-from matcher.segments import Floats, Integers, Segment, concatenate, write_merged
+from matcher.segments import Floats, Integers, Segment, concatenate, map_array, write_merged
 
 # Filters whose rows are remembered: callers ask with few different ones, and reckoning takes milliseconds
 # in a large collection.
@@ -30,7 +30,10 @@ Field = Literal["title", "body"]
 
 @dataclass(frozen=True)
 class LoadedSegment:
-    """A segment with what it is searched by."""
+    """A segment with what it is searched by.
+
+    :param files: path, inode and size of each of its files.
+    """
 
     name: str
     identity: tuple[int, int]
@@ -38,6 +41,7 @@ class LoadedSegment:
     postings: Postings
     title: Nearest
     body: Nearest
+    files: Sequence[tuple[Path, int, int]]
 
     @classmethod
     def load(cls, root: Path, name: str) -> LoadedSegment:
@@ -49,10 +53,23 @@ class LoadedSegment:
         arrays = Segment.load(folder)
         fields: list[Field] = ["title", "body"]
         title, body = (Nearest(getattr(arrays, field), folder, field) for field in fields)
-        return cls(name, identity(root, name), arrays, Postings.load(folder), title, body)
+        stats = [(path, path.stat()) for path in folder.iterdir()]
+        files = [(path, stat.st_ino, stat.st_size) for path, stat in stats]
+        return cls(name, identity(root, name), arrays, Postings.load(folder), title, body, files)
 
     def __len__(self) -> int:
         return len(self.arrays)
+
+    def cut_short(self) -> Path | None:
+        """A file of which less is left than was mapped: touching the rest of it would end the process."""
+        for path, inode, size in self.files:
+            try:
+                stat = path.stat()
+            except FileNotFoundError:  # what is mapped stays
+                continue
+            if stat.st_ino == inode and stat.st_size < size:
+                return path
+        return None
 
 
 def identity(root: Path, name: str) -> tuple[int, int]:
@@ -115,7 +132,7 @@ class Snapshot:
             self.segments = [
                 loaded.get((name, identity(root, name))) or LoadedSegment.load(root, name) for name in names
             ]
-            self.dead: NDArray[np.bool_] = np.load(folder / "dead.npy")
+            self.dead: NDArray[np.bool_] = map_array(folder / "dead.npy")
             self.counts = Counts.load(folder / "counts.npz")
         except FileNotFoundError:
             raise
@@ -205,6 +222,10 @@ class Snapshot:
             return np.full(len(keys), -1)
         place = np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)
         return np.where(ordered[place] == keys, rows[place], -1)
+
+    def listing(self) -> Listing:
+        """See `matcher.index.Index`."""
+        return listed([segment_of([], self.dimension), *(one.arrays for one in self.segments)], self.by_key[1])
 
     def take(self, rows: Integers) -> Segment:
         """The documents at these rows, in this order."""

@@ -3,80 +3,28 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from matcher import audit, tables
-from matcher.database import Database
-from matcher.errors import Conflict, NotFound, SettingError
-from matcher.life import last_day, today
-from matcher.names import company_forms, institution_names
-from matcher.records import RECORD_TYPES, Institution, Kind, Record, Visibility, institution_id
-from matcher.redaction import holds_personal_data
-from matcher.values import name_key
+from matcher import audit, merges, tables
+from matcher.database import ID_BATCH, Database, batches, next_revision
+from matcher.errors import Conflict, DiskFull, NotFound, SettingError
+from matcher.faults import is_full, system_error
+from matcher.life import today
+from matcher.owners import OWNER_SOURCE, find_owners, save_names
+from matcher.records import Institution, Kind, Record, Visibility
+from matcher.rows import AUDITED_COLUMNS, StoredRecord, from_row, to_row
 
 Outcome = Literal["added", "updated", "unchanged"]
-T = TypeVar("T")
 
-# Identifiers in one IN (...) clause; SQLite before 3.32 stops at 999.
-ID_BATCH = 500
-SCHEMA_VERSION = "0002"
-# The source of institutions that are known only as the owner of an offer or the asker of a need.
-OWNER_SOURCE = "owner"
-
-_RECORD_COLUMNS = (
-    *("kind", "source", "source_id", "title", "abstract", "institution", "province", "city", "county"),
-    *("region_code", "date", "keywords", "url", "visibility"),
-)
-# Of a changed record the audit trail names these, and not what the database makes of them.
-_AUDITED_COLUMNS = (*_RECORD_COLUMNS, "co_institutions", "declared_programmes", "details", "owner")
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRecord:
-    """A record with what the store adds to it.
-
-    :param key: the number under which the index knows it.
-    :param institution_id: of the owner, aliases resolved at the time of writing.
-    :param owner: the account that handed it in; 0 for the operator.
-    :param ends: the last day on which it takes part in matches, see `matcher.life`.
-    :param personal: whether its texts hold what others must not read, see `matcher.redaction`.
-    :param revision: rises with every change of any record.
-    """
-
-    key: int
-    id: str
-    record: Record
-    institution_id: str | None
-    owner: int
-    ends: int
-    personal: bool
-    revision: int
-    withdrawn: bool
-    tags: Mapping[str, float]
-
-    @property
-    def live(self) -> bool:
-        """Whether it takes part in matches today."""
-        return not self.withdrawn and self.ends >= today()
-
-
-@dataclass(frozen=True, slots=True)
-class _Owners:
-    """The institutions that records name.
-
-    :param ids: of the institution by the name that is written; `unknown` holds those that are new, by id.
-    """
-
-    ids: dict[str, str]
-    unknown: dict[str, Institution]
+SCHEMA_VERSION = "0003"
+# The source of what is left of an erased record: an empty row, from which indexes learn that it is gone.
+ERASED_SOURCE = "erased"
 
 
 class Store:
@@ -86,7 +34,7 @@ class Store:
     """
 
     def __init__(self, url: str) -> None:
-        """:raises SettingError: if the address cannot be used."""
+        """:raises SettingError: if the address cannot be used; StoreUnavailable: if the database cannot."""
         try:
             with ExitStack() as on_failure:
                 self.database = Database(url)
@@ -95,6 +43,8 @@ class Store:
                 self._migrate()
                 on_failure.pop_all()
         except (SQLAlchemyError, OSError) as error:
+            if isinstance(error, OSError) and is_full(error):
+                raise DiskFull(system_error(error)) from error
             raise SettingError(f"数据库地址 MATCHER_DATABASE_URL 不可用：{error}。请改正后重试。") from error
 
     def close(self) -> None:
@@ -130,14 +80,14 @@ class Store:
         """
         wanted = {record.id: (record, contact) for record, contact in items}
         with self._write() as connection:
-            owners = self._owners(connection, [record for record, _ in wanted.values()])
+            owners = find_owners(connection, [record for record, _ in wanted.values()])
             known = self._known(connection, [*wanted, *owners.unknown])
             stubs = {id_: (owner, None) for id_, owner in owners.unknown.items() if id_ not in known}
             outcomes: dict[str, Outcome] = {}
             fresh: list[dict[str, Any]] = []
             changed: list[dict[str, Any]] = []
             for id_, (record, contact) in (stubs | wanted).items():
-                row = _row(record, contact, owners.ids)
+                row = to_row(record, contact, owners.ids)
                 own = known[id_].owner if id_ in known else (owner if id_ in wanted else 0)
                 if owner and own != owner and id_ in wanted:
                     raise NotFound(no_record(id_))
@@ -158,7 +108,8 @@ class Store:
                 self._save(connection, fresh, changed)
                 audit.write(connection, entries)
                 self._save_contacts(connection, {i: c for i, (_, c) in wanted.items() if outcomes[i] != "unchanged"})
-                self._save_names(connection, [r for r, _ in (stubs | wanted).values() if isinstance(r, Institution)])
+                save_names(connection, [r for r, _ in (stubs | wanted).values() if isinstance(r, Institution)])
+                merges.after_write(connection, [row["id"] for row in fresh + changed])
         told: set[str] = set()
         result: list[Outcome] = []
         for record, _ in items:
@@ -180,15 +131,17 @@ class Store:
                 raise NotFound(no_record(id_))
             require_revision(known.revision, revision)
             change = update(tables.records).where(tables.records.c.id == id_)
-            connection.execute(change.values(withdrawn=1, revision=self._next_revision(connection)))
+            changed = {"withdrawn": 1, "updated_at": audit.now(), "revision": next_revision(connection)}
+            connection.execute(change.values(changed))
             audit.write(connection, [audit.Entry(actor, "withdraw", id_, {})])
+            merges.after_withdrawal(connection, id_, actor)
 
     def save_tags(self, tags: Mapping[int, Mapping[str, float]]) -> None:
         """Replace the tags of records, given by key."""
         if not tags:
             return
         with self._write() as connection:
-            for part in _batches(list(tags)):
+            for part in batches(list(tags)):
                 connection.execute(delete(tables.tags).where(tables.tags.c.key.in_(part)))
             rows = [
                 {"key": key, "code": code, "score": score} for key, own in tags.items() for code, score in own.items()
@@ -200,17 +153,18 @@ class Store:
         """Records by the index's numbers; unknown numbers are left out."""
         found: dict[int, StoredRecord] = {}
         with self._engine.connect() as connection:
-            for part in _batches(list(keys)):
+            for part in batches(list(keys)):
                 query = select(tables.records).where(tables.records.c.key.in_(part))
                 found.update((stored.key, stored) for stored in self._stored(connection, query))
         return found
 
     def by_id(self, ids: Sequence[str]) -> dict[str, StoredRecord]:
-        """Records by public id; unknown ids are left out."""
+        """Records by public id; unknown ids, and those of erased records, are left out."""
         found: dict[str, StoredRecord] = {}
+        r = tables.records.c
         with self._engine.connect() as connection:
-            for part in _batches([id_ for id_ in ids if _can_be_stored(id_)]):
-                query = select(tables.records).where(tables.records.c.id.in_(part))
+            for part in batches([id_ for id_ in ids if _can_be_stored(id_)]):
+                query = select(tables.records).where(r.id.in_(part), r.source != ERASED_SOURCE)
                 found.update((stored.id, stored) for stored in self._stored(connection, query))
         return found
 
@@ -226,7 +180,7 @@ class Store:
         r = tables.records.c
         found: dict[int, str | None] = {}
         with self._engine.connect() as connection:
-            for part in _batches(keys):
+            for part in batches(keys):
                 query = select(r.key, r.institution_id).where(r.key.in_(part), r.visibility.in_(visibilities), *live())
                 found.update((key, owner) for key, owner in connection.execute(query))
         return found
@@ -236,7 +190,7 @@ class Store:
         r = tables.records.c
         found: dict[int, tuple[str, str]] = {}
         with self._engine.connect() as connection:
-            for part in _batches(keys):
+            for part in batches(keys):
                 query = select(r.key, r.title, r.abstract).where(r.key.in_(part))
                 found.update((key, (title, abstract)) for key, title, abstract in connection.execute(query))
         return found
@@ -285,16 +239,18 @@ class Store:
             return connection.execute(select(func.max(tables.records.c.revision))).scalar() or 0
 
     def counts(self) -> Counter[str]:
-        """Records by kind, withdrawn ones left out."""
-        query = select(tables.records.c.kind, func.count()).where(tables.records.c.withdrawn == 0)
+        """Records by kind, withdrawn ones and those that another stands for left out."""
+        r = tables.records.c
+        query = select(r.kind, func.count()).where(r.withdrawn == 0, r.merged_into.is_(None))
         with self._engine.connect() as connection:
-            rows = connection.execute(query.group_by(tables.records.c.kind)).all()
+            rows = connection.execute(query.group_by(r.kind)).all()
         return Counter({row[0]: row[1] for row in rows})
 
     def programme_counts(self) -> dict[str, Counter[str]]:
-        """Tagged records by kind and programme, withdrawn ones left out."""
+        """Tagged records by kind and programme, withdrawn ones and those that another stands for left out."""
         r, t = tables.records.c, tables.tags.c
-        query = select(r.kind, t.code, func.count()).join_from(tables.records, tables.tags).where(r.withdrawn == 0)
+        query = select(r.kind, t.code, func.count()).join_from(tables.records, tables.tags)
+        query = query.where(r.withdrawn == 0, r.merged_into.is_(None))
         result: dict[str, Counter[str]] = {}
         with self._engine.connect() as connection:
             for kind, code, count in connection.execute(query.group_by(r.kind, t.code)):
@@ -302,7 +258,7 @@ class Store:
         return result
 
     def _migrate(self) -> None:
-        if self._version() == SCHEMA_VERSION:
+        if self.version() == SCHEMA_VERSION:
             return
         from alembic import command
         from alembic.config import Config
@@ -317,7 +273,8 @@ class Store:
         except CommandError as error:
             raise SettingError(f"数据库是由另一版本的程序建立的（{error}）。请升级程序后重试。") from error
 
-    def _version(self) -> str | None:
+    def version(self) -> str | None:
+        """The tables' version; None where there are none."""
         try:
             with self._engine.connect() as connection:
                 version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
@@ -329,59 +286,22 @@ class Store:
         return self.database.writing()
 
     @staticmethod
-    def _next_revision(connection: Connection) -> int:
-        counter = tables.counters
-        advance = update(counter).where(counter.c.name == "revision").values(value=counter.c.value + 1)
-        connection.execute(advance)
-        return int(connection.execute(select(counter.c.value).where(counter.c.name == "revision")).scalar_one())
-
-    @staticmethod
     def _known(connection: Connection, ids: Sequence[str]) -> dict[str, Any]:
         known: dict[str, Any] = {}
         r = tables.records.c
-        for part in _batches(ids):
+        for part in batches(ids):
             query = select(r.id, r.content_hash, r.withdrawn, r.source, r.owner, r.revision)
             rows = connection.execute(query.where(r.id.in_(part)))
             known |= {row.id: row for row in rows}
         return known
 
-    @staticmethod
-    def _resolve(connection: Connection, keys: Iterable[str]) -> dict[str, str]:
-        names = tables.institution_names.c
-        found: dict[str, str] = {}
-        for part in _batches(list(keys)):
-            rows = connection.execute(select(names.name_key, names.institution_id).where(names.name_key.in_(part)))
-            found.update((key, id_) for key, id_ in rows)
-        return found
-
-    def _owners(self, connection: Connection, records: Sequence[Record]) -> _Owners:
-        """Whose the records are: institutions that are known under one of their names, or new ones."""
-        written = dict.fromkeys(r.institution for r in records if r.institution and r.kind != "institution")
-        names = {name: institution_names(name) for name in written}
-        # What was registered under this very name is that, be it part of another.
-        keys = {name: [name_key(form) for form in (name, own.name, *own.others)] for name, own in names.items()}
-        known = {name_key(record.title): record.id for record in records if record.kind == "institution"}
-        known |= self._resolve(connection, {key for each in keys.values() for key in each})
-        owners = _Owners({}, {})
-        for name, own in names.items():
-            found = next((known[key] for key in keys[name] if key in known), None)
-            if found is None:
-                new = Institution(source=OWNER_SOURCE, source_id=name_key(own.name)[:200], title=own.name)
-                found = known[name_key(own.name)] = new.id
-                owners.unknown[found] = new
-            owners.ids[name] = found
-        return owners
-
     def _save(self, connection: Connection, fresh: list[dict[str, Any]], changed: list[dict[str, Any]]) -> None:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        revision = self._next_revision(connection)
         # One number a record, so that `changes` can be read in pages of any size.
         rows = fresh + changed
+        revision = next_revision(connection, len(rows))
         for offset, row in enumerate(rows):
             row.update(revision=revision + offset, updated_at=now, withdrawn=0)
-        counter = tables.counters
-        last = revision + len(rows) - 1
-        connection.execute(update(counter).where(counter.c.name == "revision").values(value=last))
         if fresh:
             connection.execute(insert(tables.records), [row | {"created_at": now} for row in fresh])
         if changed:
@@ -396,12 +316,12 @@ class Store:
         """What the audit trail says of a write that is about to happen."""
         entries = [audit.Entry(actor, "add", row["id"], {"source": row["source"]}) for row in fresh]
         before: dict[str, Any] = {}
-        for part in _batches([row["id"] for row in changed]):
+        for part in batches([row["id"] for row in changed]):
             query = select(tables.records).where(tables.records.c.id.in_(part))
             before |= {old.id: old._mapping for old in connection.execute(query)}
         for row in changed:
             old = before[row["id"]]
-            names = [name for name in _AUDITED_COLUMNS if row.get(name) != old[name]]
+            names = [name for name in AUDITED_COLUMNS if row.get(name) != old[name]]
             # The contact is none of the columns, and may be all that changed.
             details = {"fields": names or ["contact"], "restored": bool(old["withdrawn"])}
             entries.append(audit.Entry(actor, "update", row["id"], details))
@@ -410,61 +330,32 @@ class Store:
     @staticmethod
     def _save_contacts(connection: Connection, wanted: Mapping[str, str | None]) -> None:
         keys: dict[str, int] = {}
-        for part in _batches(list(wanted)):
+        for part in batches(list(wanted)):
             query = select(tables.records.c.id, tables.records.c.key).where(tables.records.c.id.in_(part))
             keys.update((id_, key) for id_, key in connection.execute(query))
-        for batch in _batches(list(keys.values())):
+        for batch in batches(list(keys.values())):
             connection.execute(delete(tables.contacts).where(tables.contacts.c.key.in_(batch)))
         rows = [{"key": keys[id_], "contact": contact} for id_, contact in wanted.items() if contact]
         if rows:
             connection.execute(insert(tables.contacts), rows)
 
-    def _save_names(self, connection: Connection, institutions: Sequence[Institution]) -> None:
-        """Let every alias lead to its institution, for records written before and after."""
-        for institution in institutions:
-            names = {name_key(name) for name in (institution.title, *institution.aliases)}
-            own = name_key(institution.title)
-            taken = self._resolve(connection, names)
-            for key in names:
-                if key not in taken:
-                    values = {"name_key": key, "institution_id": institution.id}
-                    connection.execute(insert(tables.institution_names).values(values))
-                elif taken[key] == institution_id(key) and key != own:
-                    # Known as an owner under its alias only: from now on the same institution.
-                    self._rename(connection, key, taken[key], institution.id)
-            if institution.source != OWNER_SOURCE:
-                forms = self._resolve(connection, map(name_key, company_forms(institution.title)))
-                known = self._known(connection, list(forms.values()))
-                for key, id_ in forms.items():
-                    if id_ != institution.id and id_ in known and known[id_].source == OWNER_SOURCE:
-                        self._rename(connection, key, id_, institution.id)
-
-    def _rename(self, connection: Connection, key: str, old: str, new: str) -> None:
-        names, records = tables.institution_names, tables.records
-        connection.execute(update(names).where(names.c.name_key == key).values(institution_id=new))
-        owned = select(records.c.key).where(records.c.institution_id == old).order_by(records.c.key)
-        for (record,) in connection.execute(owned).all():
-            change = update(records).where(records.c.key == record)
-            connection.execute(change.values(institution_id=new, revision=self._next_revision(connection)))
-        stub = update(records).where(records.c.id == old, records.c.source == OWNER_SOURCE)
-        connection.execute(stub.values(withdrawn=1, revision=self._next_revision(connection)))
-
     @staticmethod
     def _stored(connection: Connection, query: Any) -> list[StoredRecord]:
         rows = connection.execute(query).all()
         tags: dict[int, dict[str, float]] = {}
-        for part in _batches([row.key for row in rows]):
+        for part in batches([row.key for row in rows]):
             columns = tables.tags.c
             for key, code, score in connection.execute(
                 select(columns.key, columns.code, columns.score).where(columns.key.in_(part))
             ):
                 tags.setdefault(key, {})[code] = score
-        return [_read(row, tags.get(row.key, {})) for row in rows]
+        return [from_row(row, tags.get(row.key, {})) for row in rows]
 
 
 def live() -> tuple[Any, ...]:
     """The conditions that a record takes part in matches today."""
-    return tables.records.c.withdrawn == 0, tables.records.c.ends >= today()
+    r = tables.records.c
+    return r.withdrawn == 0, r.merged_into.is_(None), r.ends >= today()
 
 
 def no_record(id_: str) -> str:
@@ -484,60 +375,3 @@ def require_revision(current: int, seen: int | None) -> None:
 def _can_be_stored(id_: str) -> bool:
     """Databases fail, instead of finding nothing, when asked for NUL or half a surrogate pair."""
     return id_.isprintable()
-
-
-def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), ID_BATCH):
-        yield items[start : start + ID_BATCH]
-
-
-def _row(record: Record, contact: str | None, owners: Mapping[str, str]) -> dict[str, Any]:
-    owner = owners[record.institution] if record.institution and record.kind != "institution" else None
-    values = asdict(record)
-    return {name: values[name] for name in _RECORD_COLUMNS} | {
-        "id": record.id,
-        "institution_id": owner,
-        "co_institutions": list(record.co_institutions),
-        "declared_programmes": list(record.programmes),
-        "keywords": list(record.keywords),
-        "ends": last_day(record),
-        "personal": int(holds_personal_data(record)),
-        "details": record.details(),
-        "content_hash": hashlib.sha256(f"{record.content_hash}{contact or ''}".encode()).hexdigest(),
-    }
-
-
-def _read(row: Row[Any], tags: Mapping[str, float]) -> StoredRecord:
-    details = {name: tuple(value) if isinstance(value, list) else value for name, value in row.details.items()}
-    visibility: Visibility = row.visibility
-    record = RECORD_TYPES[row.kind](
-        kind=row.kind,
-        source=row.source,
-        source_id=row.source_id,
-        title=row.title,
-        abstract=row.abstract,
-        institution=row.institution,
-        co_institutions=tuple(row.co_institutions),
-        province=row.province,
-        city=row.city,
-        county=row.county,
-        region_code=row.region_code,
-        date=row.date,
-        keywords=tuple(row.keywords),
-        programmes=tuple(row.declared_programmes),
-        url=row.url,
-        visibility=visibility,
-        **details,
-    )
-    return StoredRecord(
-        row.key,
-        row.id,
-        record,
-        row.institution_id,
-        row.owner,
-        row.ends,
-        bool(row.personal),
-        row.revision,
-        bool(row.withdrawn),
-        tags,
-    )

@@ -63,12 +63,15 @@ records = Table(
     Column("content_hash", String(64), nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("withdrawn", Integer, nullable=False, default=0),
+    # The id of the record that stands for it, see `matcher.groups`: reckoned from `duplicates` with every change.
+    Column("merged_into", String(32)),
     Column("created_at", String(32), nullable=False),
     Column("updated_at", String(32), nullable=False),
     Index(None, "revision"),
     Index(None, "kind"),
     Index(None, "institution_id"),
     Index(None, "owner"),
+    Index(None, "merged_into"),
 )
 
 # Apart from the texts: a contact is never embedded, indexed, logged or shown with a match.
@@ -102,6 +105,38 @@ counters = Table(
     metadata,
     Column("name", String(32), primary_key=True),
     Column("value", BigInteger, nullable=False),
+)
+
+# Pairs of records that are, or may be, one thing. Those in state `merged` make up the groups, without circles:
+# whichever pair is undone, its two sides come apart.
+duplicates = Table(
+    "duplicates",
+    metadata,
+    Column("key", Key, primary_key=True, autoincrement=True),
+    Column("first", Key, ForeignKey("records.key", ondelete="CASCADE"), nullable=False),
+    Column("second", Key, ForeignKey("records.key", ondelete="CASCADE"), nullable=False),
+    Column("basis", String(16), nullable=False),
+    Column("score", Float, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    # The account that decided; none where nobody was asked.
+    Column("account", Key),
+    # Of both texts as they were compared: a rejected pair is not proposed again before one of them changes.
+    Column("texts", String(64), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("decided_at", String(32)),
+    UniqueConstraint("first", "second"),
+    Index(None, "second"),
+    Index(None, "state"),
+)
+
+# What makes records surely one, see `matcher.identities`.
+record_identities = Table(
+    "record_identities",
+    metadata,
+    Column("key", Key, ForeignKey("records.key", ondelete="CASCADE"), primary_key=True),
+    Column("identity", String(64), primary_key=True),
+    Index(None, "identity"),
 )
 
 accounts = Table(

@@ -166,10 +166,14 @@ class Tokenizer:
         punctuation, single letters and bare numbers. Single Han characters count only where nothing
         else is left.
         """
+        return self.terms_of_normal(normalize(text))
+
+    def terms_of_normal(self, text: str) -> list[str]:
+        """What `terms` gives, of a text that `normalize` has made."""
         stopwords, telling = self._stopwords, _TELLING.search
         found: list[str] = []
         single: list[str] = []
-        for word in self._search(normalize(text).lower()):
+        for word in self._search(text.lower()):
             if word in stopwords:
                 continue
             if len(word) > 1:

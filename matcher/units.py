@@ -117,6 +117,7 @@ _QUOTIENT: Final = re.compile(
     rf"(?<![A-Za-zμΩ/·⋅∙每])(?P<amount>{_amounts(_AMOUNT_SYMBOL)})"
     rf"(?P<per>(?:\s?[/每]\s?(?:{_alternatives(_PER_SYMBOL)})|[·⋅∙](?:{_alternatives(_POWER_SYMBOL)}))+)"
 )
+_BETWEEN_UNITS: Final = re.compile("[/每·⋅∙]")
 _PER_PART: Final = re.compile(rf"\s?[/每]\s?({_alternatives(_PER_SYMBOL)})|[·⋅∙]({_alternatives(_POWER_SYMBOL)})")
 _MEASURE: Final = re.compile(
     rf"(?<![A-Za-z0-9μΩ.^])([0-9]+(?:\.[0-9]+)?\s?[万亿]?\s?)({_alternatives(_MEASURE_SYMBOL)})"
@@ -143,6 +144,7 @@ def unify_units(text: str) -> str:
     :param text: text in NFKC, superscripts and degree signs kept.
     """
     text = _CELSIUS.sub("℃", text)
-    text = _QUOTIENT.sub(_quotient, text)
+    if _BETWEEN_UNITS.search(text):  # most texts have none, and looking for units at every letter takes long
+        text = _QUOTIENT.sub(_quotient, text)
     text = _MEASURE.sub(lambda match: match[1] + _MEASURE_SYMBOL[match[2]], text)
     return _PER_AREA.sub(lambda match: match[1] + _SUPERSCRIPT[match[2]], text)

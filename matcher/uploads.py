@@ -18,13 +18,13 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 from sqlalchemy import Row, func, insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
 
 from matcher import tables
 from matcher.accounts import Accounts
 from matcher.audit import now
 from matcher.database import Database
-from matcher.errors import Busy, MatcherError, NotFound
+from matcher.errors import MatcherError, NotFound
+from matcher.faults import PASSING
 from matcher.ingest import ingest_file
 from matcher.readers import MAX_FILE_BYTES
 from matcher.records import Kind, Visibility
@@ -187,7 +187,7 @@ class Uploads:
                         return True
             except Timeout:
                 continue
-            except (Busy, OSError, SQLAlchemyError) as error:
+            except (*PASSING, OSError) as error:
                 failure = failure or error
         if failure:
             raise failure
@@ -212,7 +212,7 @@ class Uploads:
             told = {name: value for name, value in report.as_json().items() if name != "rejects_file"}
             rejects = report.rejects_file.name if report.rejects_file else None
             self._mark(upload.id, status="done", report=told, rejects=rejects, finished_at=now())
-        except (Busy, OSError, SQLAlchemyError):
+        except (*PASSING, OSError):  # nothing is wrong with the file: it is read again later
             raise
         except MatcherError as error:
             self._mark(upload.id, status="failed", message=str(error), finished_at=now())

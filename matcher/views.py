@@ -12,8 +12,8 @@ from dataclasses import fields
 from typing import Any
 
 from matcher.accounts import Account, ApiKey
+from matcher.answering import Answer, Match
 from matcher.audit import Entry
-from matcher.engine import Answer, Match, Matcher
 from matcher.evaluate import Evaluation, paired_difference
 from matcher.judged import Judgement
 from matcher.judgements import Judgements
@@ -21,20 +21,20 @@ from matcher.partners import Partner
 from matcher.programs import Programme, Tag
 from matcher.rank import LEVEL_NAMES
 from matcher.records import KIND_NAMES, PROGRAMME_NAMES, RECORD_TYPES, Institution, Kind, Record
-from matcher.store import StoredRecord
+from matcher.rows import StoredRecord
 from matcher.uploads import Upload
-from matcher.visibility import PUBLIC, ROLE_NAMES, Viewer
+from matcher.visibility import ROLE_NAMES, Viewer
 
 NOTHING_FOUND = "没有找到与该需求相关的成果或专利。可以补充材料、工艺、指标等技术细节后再试。"
 NOTHING_THERE = "库中还没有可供匹配的记录。请先用 matcher ingest 导入成果和专利。"
 
 
-def answer_json(answer: Answer, matcher: Matcher) -> dict[str, Any]:
+def answer_json(answer: Answer) -> dict[str, Any]:
     """The answer to one question."""
     return {
         "query": {"programmes": [tag_json(tag) for tag in answer.programmes], "terms": list(answer.terms)},
         "matches": [_match(match) for match in answer.matches],
-        "partners": partners_json(answer.partners, matcher),
+        "partners": partners_json(answer.partners),
         "message": _message(answer),
         "index": {"generation": answer.generation, "records": answer.records},
         "took_ms": round(sum(answer.steps.values()), 1),
@@ -49,6 +49,7 @@ def record_json(stored: StoredRecord) -> dict[str, Any]:
         "kind": record.kind,
         "kind_name": KIND_NAMES[record.kind],
         "state": state(stored),
+        "merged_into": stored.merged_into,
         "title": record.title,
         "abstract": record.abstract,
         "institution": _owner(stored),
@@ -165,9 +166,11 @@ def key_json(key: ApiKey) -> dict[str, Any]:
 
 
 def state(stored: StoredRecord) -> str:
-    """Where a record is in its life: active, ended (past its last day) or withdrawn."""
+    """Where a record is in its life: active, ended (past its last day), merged into another one, or withdrawn."""
     if stored.withdrawn:
         return "withdrawn"
+    if stored.merged_into:
+        return "merged"
     return "active" if stored.live else "ended"
 
 
@@ -193,15 +196,14 @@ def programme_json(programme: Programme) -> dict[str, Any]:
     }
 
 
-def partners_json(partners: Sequence[Partner], matcher: Matcher) -> list[dict[str, Any]]:
+def partners_json(partners: Sequence[Partner]) -> list[dict[str, Any]]:
     """Institutions to talk to, each with its evidence."""
-    # Institutions are public, even to those who may look for nothing but offers.
-    known = matcher.records([partner.id for partner in partners], PUBLIC)
-    return [_partner(partner, known[partner.id].record if partner.id in known else None) for partner in partners]
+    return [_partner(partner) for partner in partners]
 
 
-def _partner(partner: Partner, own: Record | None) -> dict[str, Any]:
+def _partner(partner: Partner) -> dict[str, Any]:
     # Without a record of its own, an institution is where its offers are.
+    own = partner.own
     places = [record for record in (own, *(stored.record for stored in partner.evidence)) if record and record.province]
     return {
         "institution": {

@@ -22,7 +22,7 @@ from matcher.batch import BatchMatcher, BatchQuery, Matches, NeedVectors
 from matcher.batch_run import Job, run
 from matcher.documents import Filters, IndexQuery
 from matcher.embed import Embedder, Side, VectorCache
-from matcher.errors import BatchFailed, Busy
+from matcher.errors import BatchFailed, Busy, DiskFull
 from matcher.features import Question, ask
 from matcher.index import LocalIndex
 from matcher.rank import Compared, Ranker, fold, fuse
@@ -276,6 +276,20 @@ def test_a_process_that_dies_is_told_and_the_next_run_makes_up_for_it(market: Ma
     with pytest.raises(BatchFailed, match="请再运行一次"):
         market.run(mortal)
     assert pairs(market.run(mortal)) == undisturbed
+
+
+class Unlucky(Ranker):
+    """A ranker in whose process something fails that the user can mend."""
+
+    def compare_pairs(self, questions: Sequence[Question], *rest: Any) -> Compared:
+        raise DiskFull("磁盘已满：请腾出空间")
+
+
+def test_what_a_process_has_to_tell_comes_from_the_one_that_waits_for_it(market: Market) -> None:
+    unlucky = market.job(settings=Settings(home=market.settings.home, threads=2), ranker=Unlucky(ranker_weights()))
+    with pytest.raises(DiskFull, match="请腾出空间"):
+        market.run(unlucky)
+    assert pairs(market.run(market.job()))
 
 
 class Slow(Ranker):

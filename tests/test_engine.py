@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 
 from matcher.engine import Matcher
-from matcher.errors import Busy
+from matcher.errors import Busy, NotFound
+from matcher.integrity import check
+from matcher.proposals import DECISIONS
 from matcher.queries import MatchQuery
+from matcher.records import Achievement
 from matcher.settings import Settings
+from matcher.visibility import ANONYMOUS, OPERATOR, Viewer
 from tests.postgresql import Server
 
 
@@ -121,11 +125,61 @@ def test_an_application_and_its_grant_are_one_entry_and_so_is_an_achievement_of_
     }
     assert len(answer.matches) == len(families) == 3
     assert {title: len(ids) for title, ids in families.items()} == {
-        "一种核桃壳活性炭的制备方法": 2,
+        "一种核桃壳活性炭的制备方法": 1,
         "核桃壳活性炭果酒脱色技术": 2,
         "一种椰壳活性炭的活化炉": 1,
     }
-    assert len(set().union(*families.values())) == 5
+    grant = next(iter(families["一种核桃壳活性炭的制备方法"]))
+    assert [source.number for source in matcher.duplicates.sources(grant, OPERATOR)] == ["CN199900002B", "CN199900002A"]
+
+
+def test_a_merged_record_leaves_the_answers_and_comes_back_when_the_merge_is_undone(
+    matcher: Matcher, tmp_path: Path
+) -> None:
+    for source, more in (("平台甲", "烘干能耗每公斤6千瓦时。"), ("平台乙", "已在三家企业应用，欢迎洽谈合作。")):
+        body = f"以核桃壳活性炭代替进口炭用于果酒脱色，脱色率提高两成，可再生五次以上。{more}"
+        row = f"核桃壳活性炭果酒脱色技术,{body},秦巴炭材料中心"
+        matcher.ingest(table(tmp_path, f"{source}.csv", "成果名称,成果简介,完成单位", row), source=source)
+    matcher.catch_up()
+    query = MatchQuery(text="核桃壳制活性炭，用于果酒脱色", min_level=1)
+
+    def answered() -> set[str]:
+        matcher.catch_up()
+        return {one.id for match in matcher.match(query).matches for one in (match.stored, *match.variants)}
+
+    both = answered()
+    assert len(both) == 2
+    assert matcher.duplicates.run().proposed == 1
+    (pair,) = matcher.duplicates.pairs(OPERATOR)
+    merged = matcher.duplicates.decide("merge", pair.proposal.number, OPERATOR)
+    (left,) = answered()
+    assert check(matcher.settings).findings == ()
+    assert {merged.first.id, merged.second.id} == both
+    assert matcher.record((both - {left}).pop(), ANONYMOUS).merged_into == left
+    assert [source.leads for source in matcher.duplicates.sources(left, ANONYMOUS)] == [True, False]
+    matcher.duplicates.decide("undo", pair.proposal.number, OPERATOR)
+    assert answered() == both
+
+
+def test_a_pair_with_a_record_that_the_caller_may_not_see_does_not_exist_for_him(matcher: Matcher) -> None:
+    body = "以核桃壳活性炭代替进口炭用于果酒脱色，脱色率提高两成，可再生五次以上，收率百分之三十八，已建成生产线。"
+    offers = [
+        Achievement(source=name, source_id=name, title="果酒脱色技术", abstract=body, visibility=visibility)
+        for name, visibility in (("甲", "public"), ("乙", "private"))
+    ]
+    for owner, offer in enumerate(offers, 1):
+        matcher.store.upsert([(offer, None)], owner)
+    (pair,) = matcher.duplicates.pairs(OPERATOR)
+    admin = Viewer("admin", 8)
+    assert matcher.duplicates.pairs(admin) == []
+    for decision in DECISIONS:
+        with pytest.raises(NotFound, match="不对您公开"):
+            matcher.duplicates.decide(decision, pair.proposal.number, admin)
+    matcher.duplicates.decide("merge", pair.proposal.number, OPERATOR)
+    assert [one.id for one in matcher.duplicates.sources(offers[0].id, admin)] == [offers[0].id]
+    assert len(matcher.duplicates.sources(offers[0].id, OPERATOR)) == 2
+    with pytest.raises(NotFound):
+        matcher.duplicates.sources(offers[1].id, admin)
 
 
 def test_a_second_writer_of_the_same_index_is_told_wherever_it_runs(

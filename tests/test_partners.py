@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from matcher.life import NEVER
 from matcher.partners import LEVEL_WEIGHT, OLDEST_WEIGHT, Partner, suggest
 from matcher.records import Achievement, institution_id
-from matcher.store import StoredRecord
+from matcher.rows import StoredRecord
 
 YEAR = 2026
 Match = tuple[StoredRecord, int, float]

@@ -9,7 +9,7 @@ import pytest
 from matcher.life import NEVER
 from matcher.records import Need, Visibility
 from matcher.redaction import indexed, shown
-from matcher.store import StoredRecord
+from matcher.rows import StoredRecord
 from matcher.visibility import ANONYMOUS, OPERATOR, PUBLIC, Viewer
 
 OWNER, OTHER = 7, 8

@@ -39,11 +39,13 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
         "host": "0.0.0.0",
         "port": "8080",
         "workers": "2",
+        "max_wait_seconds": "1.5",
         "anonymous": "False",
         "rate_limit": "7",
         "rate_limit_anonymous": "3",
         "max_body_bytes": "5000",
         "max_file_bytes": "5000000",
+        "retention_days": "90",
         "refresh_seconds": "0.5",
     }
     for name, value in values.items():

@@ -54,5 +54,6 @@ async def readyz(matcher: ReadyMatcher) -> dict[str, Any]:
 )
 def metrics(service: RunningService) -> PlainTextResponse:
     """Give the figures for Prometheus."""
+    service.answers.observe()
     content = service.metrics.render(service.matcher if service.ready else None)
     return PlainTextResponse(content, media_type=CONTENT_TYPE)

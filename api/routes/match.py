@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request, Response
 
 from api.access import Asking
+from api.batching import answered
 from api.deps import ReadyMatcher, RunningService, require_json
 from api.openapi import WITHOUT_KEY, problems
 from api.problems import Refused
@@ -27,16 +26,10 @@ router = APIRouter(prefix="/v1", tags=["匹配"])
     dependencies=[Depends(require_json)],
     openapi_extra=WITHOUT_KEY,
 )
-async def match(asked: MatchIn, service: RunningService, matcher: ReadyMatcher, caller: Asking) -> dict[str, Any]:
+async def match(asked: MatchIn, request: Request, service: RunningService, _: ReadyMatcher, caller: Asking) -> Response:
     """Answer one question."""
     kinds = asked.filters.kinds if asked.filters else None
     if caller.account is None and not set(kinds or ()) <= set(caller.viewer.sight.kinds):
         raise Refused(401, "不带密钥只能匹配公开的成果和专利；查找需求须在请求头中加上 Authorization: Bearer 密钥。")
     query = asked.query(caller.viewer, limit=asked.limit, min_level=asked.min_level)
-
-    def work() -> dict[str, Any]:
-        answer = matcher.match(query)
-        service.metrics.steps(answer.steps)
-        return answer_json(answer, matcher)
-
-    return await service.compute(work)
+    return answered(answer_json(await service.answers.ask(request, query)))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request, Response
 
 from api.access import SignedIn
+from api.batching import answered
 from api.deps import ReadyMatcher, RunningService, require_json
 from api.openapi import problems
 from api.schemas.answered import PartnersAnswer
@@ -26,15 +25,10 @@ router = APIRouter(prefix="/v1", tags=["匹配"])
     dependencies=[Depends(require_json)],
 )
 async def partners(
-    asked: PartnersIn, service: RunningService, matcher: ReadyMatcher, caller: SignedIn
-) -> dict[str, Any]:
+    asked: PartnersIn, request: Request, service: RunningService, _: ReadyMatcher, caller: SignedIn
+) -> Response:
     """Name partners for one question."""
     # Matches themselves are not shown: explaining one is enough.
     query = asked.query(caller.viewer, limit=1, partners=asked.limit)
-
-    def work() -> dict[str, Any]:
-        answer = matcher.match(query)
-        service.metrics.steps(answer.steps)
-        return {"partners": partners_json(answer.partners, matcher)}
-
-    return await service.compute(work)
+    answer = await service.answers.ask(request, query)
+    return answered({"partners": partners_json(answer.partners)})

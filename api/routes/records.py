@@ -12,6 +12,7 @@ from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from api.access import Caller, SignedIn, require_role
+from api.batching import answered
 from api.deps import ReadyMatcher, RunningService, StoreMatcher, require_json
 from api.once import (
     Answered,
@@ -44,7 +45,8 @@ from matcher.listing import Wanted
 from matcher.queries import DEFAULT_LIMIT, DEFAULT_MIN_LEVEL, MATCH_LIMIT, PARTNER_LIMIT, PARTNERS
 from matcher.rank import LEVELS
 from matcher.records import KINDS, Kind, Visibility, parse_record
-from matcher.store import StoredRecord, no_record
+from matcher.rows import StoredRecord
+from matcher.store import no_record
 from matcher.views import answer_json, facets_json, history_json, partners_json, record_answer_json
 
 router = APIRouter(prefix="/v1", tags=["记录"])
@@ -246,17 +248,17 @@ def history(id_: Id, matcher: StoreMatcher, caller: SignedIn) -> dict[str, Any]:
 )
 async def matches(
     id_: Id,
+    request: Request,
     service: RunningService,
     matcher: ReadyMatcher,
     caller: SignedIn,
     kinds: Kinds = None,
     limit: MatchLimit = DEFAULT_LIMIT,
     min_level: MinLevel = DEFAULT_MIN_LEVEL,
-) -> dict[str, Any]:
+) -> Response:
     """Match a stored record with the other side."""
-    return await service.compute(
-        lambda: answer_json(matcher.match_record(id_, caller.viewer, kinds or (), limit, min_level), matcher)
-    )
+    query = await service.compute(lambda: matcher.record_query(id_, caller.viewer, kinds or (), limit, min_level))
+    return answered(answer_json(await service.answers.ask(request, query)))
 
 
 @router.get(
@@ -270,16 +272,16 @@ async def matches(
 )
 async def similar(
     id_: Id,
+    request: Request,
     service: RunningService,
     matcher: ReadyMatcher,
     caller: SignedIn,
     limit: MatchLimit = DEFAULT_LIMIT,
     min_level: MinLevel = DEFAULT_MIN_LEVEL,
-) -> dict[str, Any]:
+) -> Response:
     """Find records like a stored one."""
-    return await service.compute(
-        lambda: answer_json(matcher.match_record(id_, caller.viewer, (), limit, min_level, similar=True), matcher)
-    )
+    query = await service.compute(lambda: matcher.record_query(id_, caller.viewer, (), limit, min_level, similar=True))
+    return answered(answer_json(await service.answers.ask(request, query)))
 
 
 @router.get(
@@ -293,18 +295,16 @@ async def similar(
 )
 async def partners(
     id_: Id,
+    request: Request,
     service: RunningService,
     matcher: ReadyMatcher,
     caller: SignedIn,
     limit: Annotated[int, Query(ge=1, le=PARTNER_LIMIT, description="最多返回多少家机构")] = PARTNERS,
-) -> dict[str, Any]:
+) -> Response:
     """Name partners for a stored need."""
-
-    def work() -> dict[str, Any]:
-        answer = matcher.match_record(id_, caller.viewer, limit=1, partners=limit)
-        return {"partners": partners_json(answer.partners, matcher)}
-
-    return await service.compute(work)
+    query = await service.compute(lambda: matcher.record_query(id_, caller.viewer, limit=1, partners=limit))
+    answer = await service.answers.ask(request, query)
+    return answered({"partners": partners_json(answer.partners)})
 
 
 @router.get(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import tempfile
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Path, Query, Request, Response, UploadFile
@@ -14,11 +16,13 @@ from api.deps import RunningService, StoreMatcher
 from api.once import ID, Answered, Cursor, IdempotencyKey, cursor_of, once, position
 from api.openapi import answers, problems
 from api.problems import Refused
+from api.schemas.duplicates import PreviewAnswer
 from api.schemas.records import LIST_LIMIT
 from api.schemas.uploads import UploadOut, UploadPage
-from matcher.errors import InvalidQuery
+from matcher.errors import InvalidQuery, UnknownColumn, UnreadableFile
+from matcher.preview import preview_file
 from matcher.records import Kind, Visibility
-from matcher.uploads import UNREAD_LIMIT
+from matcher.uploads import KINDS_OF_ACCOUNTS, UNREAD_LIMIT, safe_name
 from matcher.views import upload_json
 
 router = APIRouter(prefix="/v1/uploads", tags=["上传"])
@@ -80,6 +84,38 @@ def upload(
     file.file.seek(0)
     asked = {"file": file.filename, "digest": digest, "kind": kind, "visibility": visibility, "map": columns}
     return once(request, service, caller, name, asked, work)
+
+
+@router.post(
+    "/preview",
+    summary="预览文件会怎样读取",
+    description="逐部分列出判断出的类型、各字段取自哪一列、最先的几条记录和会被拒收的行；什么都不写入。",
+    response_description="预览",
+    response_model=PreviewAnswer,
+    responses=problems(400, 401, 413, 422, 429, 500, 503),
+)
+def preview(
+    service: RunningService,
+    caller: SignedIn,
+    file: Annotated[UploadFile, File(description="文件")],
+    kind: Annotated[Kind | None, Form(description="记录类型；缺省按列名判断")] = None,
+    mapping: Annotated[
+        list[str] | None,
+        Form(alias="map", max_length=MAPPINGS, description="指明某字段在哪一列：字段=列名，可重复"),
+    ] = None,
+) -> dict[str, Any]:
+    """Show how a file would be read."""
+    columns = _mapping(mapping or [])
+    with tempfile.TemporaryDirectory() as folder:
+        path = FilePath(folder) / safe_name(file.filename or "")
+        with path.open("wb") as target:
+            shutil.copyfileobj(file.file, target)
+        allowed = None if caller.viewer.role == "admin" else KINDS_OF_ACCOUNTS
+        try:
+            shown = preview_file(path, kind, columns, allowed=allowed, max_bytes=service.settings.max_file_bytes)
+        except (UnreadableFile, UnknownColumn) as error:
+            raise Refused(422, str(error)) from error
+    return shown.as_json()
 
 
 @router.get(

@@ -26,9 +26,10 @@ class RecordBase(BaseModel):
     id: str = Field(description="记录编号")
     kind: Kind = Field(description="记录类型")
     kind_name: str = Field(description="记录类型的中文名称")
-    state: Literal["active", "ended", "withdrawn"] = Field(
-        description="状态：active 参与匹配，ended 已过截止日期、已失效或已签约，withdrawn 已撤回"
+    state: Literal["active", "ended", "merged", "withdrawn"] = Field(
+        description="状态：active 参与匹配，ended 已到期、失效或签约，merged 已并入另一条记录，withdrawn 已撤回"
     )
+    merged_into: str | None = Field(description="与它重复、代表它参与匹配的记录的编号；没有则为 null")
     title: str = Field(description="标题；机构为其名称")
     abstract: str = Field(description="正文；原始数据没有时为空")
     institution: InstitutionRef | None = Field(description="成果、专利的持有单位，或提出需求的企业")

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from matcher.documents import VISIBILITY_ORDER, Filters, IndexQuery, segment_of
+from matcher.documents import VISIBILITY_ORDER, Filters, IndexQuery, Listing, segment_of
 from matcher.errors import Busy, DamagedIndex
 from matcher.frequencies import BUCKETS, Counts, Statistics, statistics_of
 from matcher.milvus.log import Log, State
@@ -50,6 +50,9 @@ MAX_LIMIT = 16_384
 BATCH = 64
 # Documents fetched by one request: some 2 MB, 60 MB if all are of the greatest length.
 FETCH = 128
+# Rows looked at by one request when all are listed, and what of them.
+LISTED = 10_000
+LISTED_FIELDS = ("key", "kind", "visibility", "owner", "ends")
 # Words of one question that are searched for, rarest first, as in the local index; and as many of those
 # that no public document has, which may still stand in hidden ones.
 QUERY_TERMS = 32
@@ -174,6 +177,21 @@ class MilvusIndex:
             ):
                 rows[int(row["key"])] = row
         return segment_from([rows[int(key)] for key in keys if int(key) in rows], self.dimension)
+
+    def listing(self) -> Listing:
+        """See `Index`.
+
+        :raises IndexUnavailable: if the server does not answer.
+        """
+        snapshot, rows = self._snapshot, []
+        if snapshot:
+            for start in range(0, snapshot.state.rows, LISTED):
+                where = f"row >= {start} and row < {start + LISTED} and {alive(snapshot.state.generation)}"
+                rows += self.server.query(snapshot.state.collection, where, LISTED_FIELDS)
+        rows.sort(key=lambda row: int(row["key"]))
+        kinds = (np.int64, np.uint8, np.uint8, np.int64, np.int32)
+        columns = zip(LISTED_FIELDS, kinds, strict=True)
+        return Listing(*(np.array([row[name] for row in rows], kind) for name, kind in columns))
 
     def statistics(self) -> Statistics:
         """See `Index`."""

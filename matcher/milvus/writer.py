@@ -117,6 +117,14 @@ class MilvusWriter:
             self._clean()
         self._failed = False
 
+    def purge(self) -> None:
+        """See `Writer`; the server drops deleted rows from its disks when it compacts them.
+
+        :raises IndexUnavailable: if the server does not answer.
+        """
+        if self._state.collection:
+            self._server.delete(self._state.collection, "row", f"died <= {self._state.generation}")
+
     def close(self) -> None:
         """End a session whose work is done."""
         if self._unsealed >= SEAL_ROWS:

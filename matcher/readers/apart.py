@@ -24,8 +24,8 @@ from matcher.readers.formats import FORMATS, Limits
 CHUNK_BYTES = 1024 * 1024
 #: The process ends what it writes with the place of the index, in so many digits.
 PLACE_DIGITS = 20
-#: Exit codes of the process: its output reached the limit, or filled the disk.
-TOO_MUCH, DISK_FULL = 3, 4
+#: Exit codes of the process: Python could not start it, its output reached the limit or filled the disk.
+NOT_STARTED, TOO_MUCH, DISK_FULL = 1, 3, 4
 #: A process may take this many times its CPU seconds by the clock, when others use the machine too.
 PATIENCE = 3
 
@@ -69,7 +69,10 @@ def read_apart(name: str, path: Path) -> Parts:
 def _environment() -> dict[str, str]:
     """Give what the process needs of this one's environment, which may hold passwords."""
     kept = {name: value for name in ("PATH", "LD_LIBRARY_PATH", "TMPDIR") if (value := os.environ.get(name))}
-    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"}
+    own = str(Path(__file__).parents[2])
+    # Where this code was found through the working directory, the process would find another or none.
+    folders = [*([] if own in sys.path else [own]), *filter(None, sys.path)]
+    return {**kept, "PYTHONPATH": os.pathsep.join(folders), "PYTHONUTF8": "1"}
 
 
 def _part(spool: _Spool, entry: dict[str, Any]) -> Table | Refused:
@@ -124,6 +127,8 @@ def _broken(path: Path, code: int, limits: Limits) -> UnreadableFile:
         return _too_slow(path, limits)
     if -code in (signal.SIGABRT, signal.SIGKILL):
         return _too_hungry(path, limits)
+    if code == NOT_STARTED:
+        return unreadable(path, "读取它的程序没有启动", "请检查 matcher 是否安装完整")
     return unreadable(path, "文件已损坏，读取程序无法处理", _SAVE_AGAIN)
 
 

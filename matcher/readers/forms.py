@@ -32,15 +32,25 @@ Block = str | Grid
 
 #: A form is recognised by this many known labels.
 MIN_LABELS = 2
+#: A longer value of a label that nobody knows is a sentence, where a body stands before it.
+MAX_PLAIN_CHARS = 30
 #: A longer paragraph is no heading that could tell the kind.
 MAX_HEADING_CHARS = 60
 
 
-class Pair(NamedTuple):
-    """A label and its value, which may be empty."""
+class Pair:
+    """A label and the lines of its value, which may be empty."""
 
-    label: str
-    value: str
+    __slots__ = ("label", "lines")
+
+    def __init__(self, label: str, value: str = "") -> None:
+        self.label = label
+        self.lines = [value] if value else []
+
+    @property
+    def value(self) -> str:
+        """The lines together."""
+        return "\n".join(self.lines)
 
 
 def is_form(grid: Grid) -> bool:
@@ -48,7 +58,9 @@ def is_form(grid: Grid) -> bool:
     rows = sum(any(map(labels.is_known, row)) for row in _texts(grid))
     if rows < MIN_LABELS or _list_header(grid) is not None:
         return False
-    return sum(labels.is_known(pair.label) for pair in _grid_pairs(grid) if pair.value) >= MIN_LABELS
+    pairs: list[Pair] = []
+    _add_grid(pairs, grid)
+    return sum(labels.is_known(pair.label) for pair in pairs if pair.lines) >= MIN_LABELS
 
 
 def read_forms(blocks: Iterable[Block], name: str, filename: str) -> Parts:
@@ -75,7 +87,7 @@ def read_forms(blocks: Iterable[Block], name: str, filename: str) -> Parts:
             open_list.rows.extend(_list_rows(open_list.header, block, 0, open_list.rows[-1].line))
         else:
             open_list = None
-            pairs.extend(_grid_pairs(block))
+            _add_grid(pairs, block)
     heading = next((text for text in headings if guess_kind([], text)), "") or filename
     known = {pair.label for pair in pairs if labels.is_known(pair.label)}
     if len(known) >= MIN_LABELS or (known and _title_labels(pairs, None)):
@@ -134,8 +146,8 @@ def _texts(grid: Grid) -> list[list[str]]:
 # ---------------------------------------------------------------- forms
 
 
-def _grid_pairs(grid: Grid) -> list[Pair]:
-    pairs: list[Pair] = []
+def _add_grid(pairs: list[Pair], grid: Grid) -> None:
+    """Add the labels of a grid with their values to those of the grids before it."""
     waiting = False  # for the value of a label that fills its row
     spans: dict[int, int] = {}  # column -> index of the pair whose label covers this row too
     for at, cells in enumerate(grid):
@@ -148,10 +160,12 @@ def _grid_pairs(grid: Grid) -> list[Pair]:
         if not texts:
             continue
         if spans and not any(map(labels.is_known, texts)):
-            _append(pairs, spans[max(spans)], " ".join(texts))
+            pairs[spans[max(spans)]].lines.append(" ".join(texts))
             continue
         if len(texts) == 1:
-            waiting = _single(pairs, texts[0], waiting)
+            # Beside an empty cell stands the rest of the value above, as where a page ends within a row.
+            goes_on = bool(pairs) and len(filled) > 1 and not filled[0][1]
+            waiting = _single(pairs, texts[0], waiting or goes_on)
             continue
         waiting = False
         if _is_covered(grid, at + 1, filled[0][0]) and len(filled) > 2 and labels.looks_like(filled[1][1]):
@@ -160,19 +174,18 @@ def _grid_pairs(grid: Grid) -> list[Pair]:
             if _is_covered(grid, at + 1, place):
                 spans[place] = len(pairs)
             pairs.append(pair)
-    return pairs
 
 
 def _single(pairs: list[Pair], text: str, waiting: bool) -> bool:
     """Take a row of one filled cell; says whether its label waits for a value in the next row."""
-    if divided := labels.divide(text):
+    if (divided := labels.divide(text)) and (labels.is_known(divided[0]) or not waiting):
         pairs.append(Pair(*divided))
         return not divided[1]
     if labels.is_known(text):
-        pairs.append(Pair(labels.clean_label(text), ""))
+        pairs.append(Pair(labels.clean_label(text)))
         return True
     if waiting:
-        _append(pairs, -1, text)
+        pairs[-1].lines.append(text)
     return waiting
 
 
@@ -190,12 +203,12 @@ def _row_pairs(filled: Sequence[tuple[int, str]]) -> Iterator[tuple[int, Pair]]:
             value = filled[at][1]
             # Two labels side by side: the first has no value, unless only two cells make the row.
             if len(filled) > 2 and labels.is_known(value) and labels.is_known(text):
-                yield place, Pair(labels.clean_label(text), "")
+                yield place, Pair(labels.clean_label(text))
                 continue
             at += 1
             yield place, Pair(labels.clean_label(text), labels.ticked(value))
         elif labels.is_known(text):
-            yield place, Pair(labels.clean_label(text), "")
+            yield place, Pair(labels.clean_label(text))
 
 
 def _is_covered(grid: Grid, at: int, place: int) -> bool:
@@ -208,19 +221,22 @@ def _add_paragraph(pairs: list[Pair], headings: list[str], text: str) -> None:
             piece = clean_cell(piece)
             if not piece:
                 continue
-            if divided := labels.divide(piece):
+            if (divided := labels.divide(piece)) and not _is_prose(pairs, *divided):
                 pairs.append(Pair(*divided))
             elif labels.is_known(piece) and not guess_kind([], piece):
-                pairs.append(Pair(labels.clean_label(piece), ""))
+                pairs.append(Pair(labels.clean_label(piece)))
             elif pairs and not (len(piece) <= MAX_HEADING_CHARS and guess_kind([], piece)):
-                _append(pairs, -1, piece)
+                pairs[-1].lines.append(piece)
             else:
                 headings.append(piece[:MAX_HEADING_CHARS])
 
 
-def _append(pairs: list[Pair], at: int, text: str) -> None:
-    before = pairs[at]
-    pairs[at] = Pair(before.label, clean_cell(f"{before.value}\n{text}"))
+def _is_prose(pairs: Sequence[Pair], label: str, value: str) -> bool:
+    """Say whether `其次：…` is a sentence of the body before it rather than the next label."""
+    if not pairs or labels.is_known(label) or labels.BODY.search(label):
+        return False
+    is_long = len(value) > MAX_PLAIN_CHARS or value.endswith(("。", "；", "，", ";"))
+    return is_long and labels.BODY.search(pairs[-1].label) is not None
 
 
 def _forms_table(pairs: Sequence[Pair], name: str, heading: str) -> Table:
@@ -229,7 +245,7 @@ def _forms_table(pairs: Sequence[Pair], name: str, heading: str) -> Table:
     for number, form in enumerate(_divide(pairs, kind), start=1):
         values: dict[str, str] = {}
         for pair in form:
-            if pair.value:
+            if pair.lines:
                 values.setdefault(pair.label, pair.value)
         if values:
             rows.append(Row(number, _gathered(values, kind)))
@@ -244,7 +260,7 @@ def _divide(pairs: Sequence[Pair], kind: str | None) -> list[list[Pair]]:
     stands above the first title, as the name of the enterprise, holds for all.
     """
     titles = _title_labels(pairs, kind)
-    at_title = [at for at, pair in enumerate(pairs) if pair.label in titles and pair.value]
+    at_title = [at for at, pair in enumerate(pairs) if pair.label in titles and pair.lines]
     if len(at_title) < 2:
         return [list(pairs)]
     first = pairs[0].label

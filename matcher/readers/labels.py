@@ -51,7 +51,12 @@ def is_known(text: str) -> bool:
     if not name or len(name) > MAX_LABEL_CHARS or _SENTENCE.search(name):
         return False
     wanted = normalise(name)
-    return wanted in _KNOWN or any(alias in wanted for alias in _LONG)
+    return wanted in _KNOWN or _contains_known(wanted)
+
+
+def _contains_known(name: str) -> bool:
+    places = range(len(name) - MIN_CONTAINED_CHARS + 1)
+    return any(name[at:end] in _LONG for at in places for end in range(at + MIN_CONTAINED_CHARS, len(name) + 1))
 
 
 def looks_like(text: str) -> bool:
@@ -94,4 +99,4 @@ def ticked(value: str) -> str:
 
 
 _KNOWN = frozenset(normalise(name) for fields in FIELDS.values() for names in fields.values() for name in names)
-_LONG = tuple(sorted(name for name in _KNOWN if len(name) >= MIN_CONTAINED_CHARS and not name.isascii()))
+_LONG = frozenset(name for name in _KNOWN if len(name) >= MIN_CONTAINED_CHARS and not name.isascii())

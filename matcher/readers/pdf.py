@@ -19,11 +19,12 @@ MAX_OBJECTS = 50_000
 
 # A wrapped line ends at most this many times its height before the edge: punctuation may not begin a line.
 _RAGGED = 2.5
+# Points within which two lines meet.
+_NEAR = 3.0
+_PAGE_NUMBER = re.compile(r"\s*(?:第?\s*\d{1,4}\s*页?(?:\s*[/,，共]+\s*\d{1,4}\s*页?)?|[-—]\s*\d{1,4}\s*[-—])\s*")
 _ADVICE = "请提供原来的 Word 或 Excel 文件，或把内容填到 xlsx、csv 里再导入"
 # Where a cell's or paragraph's line was only wrapped: no end of a sentence, no next item of a list.
-_WRAP = re.compile(
-    r"(?<=[^\s。；：;:！？!?])\n(?!\s*(?:[（(]?\d{1,2}[)）.、]|[一二三四五六七八九十]{1,2}、|[•·●◆①-⑳]))"
-)
+_WRAP = re.compile(r"(?<=[^\s。；;！？!?])\n(?!\s*(?:[（(]?\d{1,2}[)）.、]|[一二三四五六七八九十]{1,2}、|[•·●◆①-⑳]))")
 _LATIN_WRAP = re.compile(r"(?<=[A-Za-z0-9,])\n(?=[A-Za-z0-9])")
 
 
@@ -70,16 +71,28 @@ def _blocks(path: Path) -> Iterator[Block]:
 def _page(page: Any) -> list[Block]:
     """Give the tables of a page and the lines outside of them, from top to bottom."""
     # A frame around the page is a table of one cell; what it holds are lines.
-    tables = [table for table in page.find_tables() if len(table.cells) > 1]
+    found = page.find_tables({"explicit_horizontal_lines": _missing_edges(page)})
+    tables = [table for table in found if len(table.cells) > 1]
     boxes = [table.bbox for table in tables]
     placed: list[tuple[float, Block]] = [(table.bbox[1], _grid(table)) for table in tables]
     outside = page.filter(lambda item: item.get("object_type") != "char" or not _is_within(item, boxes))
-    placed += _paragraphs(outside.extract_text_lines(return_chars=False))
+    lines = outside.extract_text_lines(return_chars=False)
+    placed += _paragraphs([line for line in lines if not _PAGE_NUMBER.fullmatch(line["text"])], page.width / 2)
     return [block for _, block in sorted(placed, key=lambda each: each[0]) if block]
 
 
-def _paragraphs(lines: list[dict[str, Any]]) -> Iterator[tuple[float, Block]]:
-    """Join the lines that were only wrapped: they reach the right edge, and no label begins the next."""
+def _missing_edges(page: Any) -> list[float]:
+    """Give where the upright lines of a page begin and end without a line across: a row goes on over pages."""
+    upright = [edge for edge in page.edges if edge["orientation"] == "v"]
+    across = [edge["top"] for edge in page.edges if edge["orientation"] == "h"]
+    if not upright:
+        return []
+    ends = (min(edge["top"] for edge in upright), max(edge["bottom"] for edge in upright))
+    return [end for end in ends if all(abs(end - place) > _NEAR for place in across)]
+
+
+def _paragraphs(lines: list[dict[str, Any]], shortest: float) -> Iterator[tuple[float, Block]]:
+    """Join the lines that were only wrapped: long ones that reach the edge, and no label begins the next."""
     edge = max((line["x1"] for line in lines), default=0.0)
     text, top, goes_on = "", 0.0, False
     for line in lines:
@@ -89,7 +102,8 @@ def _paragraphs(lines: list[dict[str, Any]]) -> Iterator[tuple[float, Block]]:
         else:
             yield top, text
             text, top = new, float(line["top"])
-        goes_on = line["x1"] > edge - _RAGGED * (line["bottom"] - line["top"])
+        height = line["bottom"] - line["top"]
+        goes_on = line["x1"] - line["x0"] > shortest and line["x1"] > edge - _RAGGED * height
     yield top, text
 
 

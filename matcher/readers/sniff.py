@@ -155,4 +155,8 @@ def _start_of_text(head: bytes) -> str:
     """Decode the beginning of a file so far that markup and JSON are seen, whatever the encoding."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return head.decode("utf-16", "replace").lstrip()
+    if head[1::2].startswith(b"\0\0") and head[0]:
+        return head.decode("utf-16-le", "replace").lstrip()
+    if head[::2].startswith(b"\0\0") and len(head) > 1 and head[1]:
+        return head.decode("utf-16-be", "replace").lstrip()
     return head.removeprefix(codecs.BOM_UTF8).decode("ascii", "replace").lstrip()

@@ -119,7 +119,8 @@ def _grid(sheet: CalamineSheet, rows: Sequence[Sequence[str]]) -> Grid:
 def _rows(sheet: CalamineSheet, header: Header) -> Iterator[Row | BadRow]:
     first = header.index + 1
     for number, cells in enumerate(islice(sheet.iter_rows(), first, None), start=first + 1):
-        if not (values := header.values(_texts(cells))):
+        # A far cell makes a million empty rows of a small sheet.
+        if cells.count("") == len(cells) or not (values := header.values(_texts(cells))):
             continue
         if max(map(len, values.values())) > MAX_CELL_CHARS:
             reason = f"有一格超过 {MAX_CELL_CHARS // 10_000} 万字，太长"

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from matcher.records import Achievement, Kind
-from matcher.store import StoredRecord
+from matcher.rows import StoredRecord
 
 DRYING = "鲜银耳用燃煤烘房烘干，能耗高，耳基发黄，想用热泵分段变温烘干，每天处理五吨鲜耳"
 PHONE = "13900001111"

@@ -97,7 +97,7 @@ def test_what_goes_wrong_inside_is_not_shown(
 
     with TestClient(create_app(matcher=matcher)) as client:
         ready(client)
-        monkeypatch.setattr(matcher, "match", fail)
+        monkeypatch.setattr(matcher, "match_many", fail)
         answer = client.post("/v1/match", json={"text": "银耳"}, headers={"X-Request-ID": "abc-1"})
     problem = assert_problem(answer, status)
     assert answer.headers["x-request-id"] == "abc-1"

@@ -69,5 +69,5 @@ def test_the_engine_does_know_the_hidden_records(matcher: Matcher, kinds: tuple[
     hidden = [(row["abstract"], row["title"]) for row in HIDDEN_NEEDS]
     for text, title in hidden if kinds == ("need",) else [(HIDDEN_OFFER.abstract, HIDDEN_OFFER.title)]:
         query = MatchQuery(text=text, kinds=kinds, min_level=1, viewer=OPERATOR)
-        shown = answer_json(matcher.match(query), matcher)["matches"]
+        shown = answer_json(matcher.match(query))["matches"]
         assert shown[0]["record"]["title"] == title

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.running import Service, matcher, service, start, wait_for
+from matcher.store import Store
+from tests.e2e.running import Service, command, environment, matcher, service, start, wait_for
 from tests.e2e.test_service import FIRST, SECOND, invented, write
 from tests.postgresql import Server
 
@@ -152,3 +154,29 @@ def test_a_database_that_cannot_be_reached_is_named_in_one_sentence(homes: Homes
     assert done.returncode == 1
     assert "MATCHER_DATABASE_URL" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_ingest_whose_connections_are_cut_says_so_and_goes_on_when_run_again(
+    homes: Homes, postgresql: Server, url: str, tmp_path: Path
+) -> None:
+    home, shared = homes("home"), {"MATCHER_DATABASE_URL": url, "MATCHER_THREADS": "1"}
+    many = write(tmp_path / "许多.csv", titles(2000, 5))
+    Store(url).close()  # makes the tables
+    running = subprocess.Popen(
+        command("ingest", many), env=environment(home, **shared), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 'test%' AND state <> 'idle'"
+    wait_for(lambda: numbers(postgresql, url)[0] >= 500, 60)
+    while running.poll() is None:
+        postgresql.execute(cut)
+    assert running.stderr
+    said = running.stderr.read().decode()
+    running.stderr.close()
+    stored = numbers(postgresql, url)[0]
+    assert (running.returncode, "Traceback" in said) == (1, False), said
+    assert "连不上数据库服务器，或连接中断" in said
+    assert "再运行一次" in said
+    assert stored % 500 == 0
+    again = matcher(home, "ingest", write(tmp_path / "少些.csv", titles(600, 5)), "--source", "许多", **shared)
+    assert again.returncode == 0, again.stderr
+    assert numbers(postgresql, url)[0] == max(stored, 600)

@@ -16,9 +16,9 @@ import pytest
 from matcher.documents import VISIBILITY_ORDER
 from matcher.engine import Matcher, MatchQuery
 from matcher.records import KINDS
+from matcher.rows import StoredRecord
 from matcher.segments import Segment
 from matcher.settings import load_settings
-from matcher.store import StoredRecord
 from matcher.visibility import OPERATOR
 from tests.e2e.running import environment
 from tests.e2e.test_service import FIRST, SECOND, invented, write

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from matcher.documents import VISIBILITY_ORDER, Filters, IndexDocument, IndexQuery, programme_bits, segment_of
 from matcher.errors import Busy
 from matcher.index import KEPT_GENERATIONS, Index
+from matcher.life import NEVER
 from matcher.records import KINDS
 from matcher.segments import hash_terms
 from tests.fakes import DIMENSION, FakeEncoder, index_document, statistics
@@ -360,3 +362,18 @@ def test_programmes_are_one_bit_each() -> None:
     assert programme_bits([]) == 0
     assert programme_bits(["agriculture", "biomedicine"]) == 0b101
     assert programme_bits(["traditional"]) == 0b1000000
+
+
+def test_all_documents_can_be_listed_with_who_may_find_them(open_index: Opener) -> None:
+    index = open_index()
+    assert len(index.listing().keys) == 0
+    owned = replace(mushroom(1, visibility="private"), owner=7, ends=2026_12_31)
+    write(index, [mushroom(3), owned, mushroom(2, kind="patent")])
+    write(index, [mushroom(3, visibility="intermediaries")], deleted=[2], revision=2)
+    write(index, [mushroom(9)], revision=3)
+    for listing in (index.listing(), open_index().listing()):
+        assert listing.keys.tolist() == [1, 3, 9]
+        assert listing.visibility.tolist() == [2, 1, 0]
+        assert listing.kind.tolist() == [0, 0, 0]
+        assert listing.owner.tolist() == [7, 0, 0]
+        assert listing.ends.tolist() == [2026_12_31, NEVER, NEVER]

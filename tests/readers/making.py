@@ -110,7 +110,7 @@ def pdf(*blocks: str | list[list[Cell]], password: str | None = None, is_compres
             continue
         rows = [[Paragraph(escape(cell or ""), style) for cell in row] for row in block]
         width = (A4[0] - 100) / len(block[0])
-        flow += [Table(rows, colWidths=[width] * len(block[0]), style=_spans(block)), Spacer(1, 14)]
+        flow += [Table(rows, colWidths=[width] * len(block[0]), style=_spans(block), splitInRow=1), Spacer(1, 14)]
     content = io.BytesIO()
     encryption = StandardEncryption(password) if password else None
     margins = {"leftMargin": 50, "rightMargin": 50}
@@ -139,10 +139,11 @@ def _spans(rows: list[list[Cell]]) -> list[tuple[object, ...]]:
 # ---------------------------------------------------------------- old Excel
 
 
-def xls(*sheets: Sequence[Sequence[str | float]], stream: str = "Workbook") -> bytes:
-    """Make an Excel 97 workbook: BIFF8 records in an OLE file."""
+def xls(*sheets: Sequence[Sequence[str | float]], is_locked: bool = False, others: Sequence[str] = ()) -> bytes:
+    """Make an Excel 97 workbook: BIFF8 records in an OLE file, beside other streams of these names."""
     names = [f"表{number}" for number in range(1, len(sheets) + 1)]
     head = _biff(0x0809, struct.pack("<HHHHLL", 0x0600, 0x0005, 0x0DBB, 0x07CC, 0, 6))
+    head += _biff(0x002F, b"\1" + bytes(53)) if is_locked else b""
     head += _biff(0x0042, struct.pack("<H", 1200))
     bodies = [_sheet(rows) for rows in sheets]
     bounds = [_unicode(name, "<B") for name in names]
@@ -150,7 +151,8 @@ def xls(*sheets: Sequence[Sequence[str | float]], stream: str = "Workbook") -> b
     for bound, body in zip(bounds, bodies, strict=True):
         head += _biff(0x0085, struct.pack("<LH", at, 0) + bound)
         at += len(body)
-    return ole({stream: head + _biff(0x000A, b"") + b"".join(bodies)})
+    workbook = head + _biff(0x000A, b"") + b"".join(bodies)
+    return ole({"Workbook": workbook, **dict.fromkeys(others, b"x")})
 
 
 def _sheet(rows: Sequence[Sequence[str | float]]) -> bytes:

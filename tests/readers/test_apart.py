@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,7 +24,7 @@ from .support import only, refused, written
 
 # Readers that do what a parser may do on a file made to break it.
 BREAKERS = """
-import os, signal, time
+import errno, os, signal, time
 from matcher.readers.base import Row, Table
 
 def table(rows): yield Table(("甲",), rows)
@@ -33,6 +35,7 @@ def sleep(path): time.sleep(60)
 def abort(path): os.abort()
 def fall(path): os.kill(os.getpid(), signal.SIGSEGV)
 def flood(path): yield from table(Row(n, {"甲": "长" * 1000}) for n in range(10**9))
+def full(path): raise OSError(errno.ENOSPC, "No space left on device")
 def panic(path): raise BaseException("panic")
 def talk(path):
     print("noise", flush=True); os.write(1, b"noise")
@@ -47,7 +50,7 @@ def breaking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     (folder / "breakers.py").write_text(BREAKERS, "utf-8")
     limits = Limits(400_000_000, 1, 1_000_000)
-    names = ("eat", "burn", "sleep", "abort", "fall", "flood", "panic", "talk")
+    names = ("eat", "burn", "sleep", "abort", "fall", "flood", "full", "panic", "talk")
     monkeypatch.setattr(apart, "FORMATS", MappingProxyType({name: Format("breakers", name, limits) for name in names}))
     # The process takes its formats from the module, which is changed by what Python imports at its start.
     (folder / "sitecustomize.py").write_text(
@@ -70,6 +73,7 @@ def breaking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("abort", "需要的内存超过"),
         ("fall", "已损坏"),
         ("flood", "展开后的内容太多"),
+        ("full", "磁盘已满"),
         ("panic", "读取时出错（BaseException）"),
     ],
 )
@@ -85,6 +89,14 @@ def test_a_reader_that_waits_for_nothing_is_ended_by_the_clock(breaking: Path, m
     monkeypatch.setattr(apart, "PATIENCE", 0.3)
     with pytest.raises(UnreadableFile, match="还没有读完"):
         list(read_apart("sleep", breaking))
+
+
+def test_where_the_process_does_not_start_the_installation_is_to_blame(
+    breaking: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    with pytest.raises(UnreadableFile, match="没有启动"):
+        list(read_apart("talk", breaking))
 
 
 def test_the_process_sees_no_secrets_and_what_it_prints_harms_nothing(

@@ -2,7 +2,9 @@ import itertools
 from pathlib import Path
 
 import pytest
+from opencc import OpenCC
 
+from matcher import sample
 from matcher.readers import BadRow, Row, read_table
 from matcher.readers import encoding as encoding_module
 from matcher.readers.records import MAX_CELL_CHARS, MAX_CELL_LINES
@@ -19,7 +21,10 @@ OFFICE_EXPORT = (
 )
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk", "gb18030", "utf-16"])
+ENCODINGS = ["utf-8", "utf-8-sig", "gb2312", "gbk", "gb18030", "utf-16", "utf-16-le", "utf-16-be"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
 def test_an_office_export_with_title_and_note_is_read_in_every_usual_encoding(tmp_path: Path, encoding: str) -> None:
     path = written(tmp_path, "汇总.csv", OFFICE_EXPORT, encoding)
     table = read_table(path)
@@ -51,6 +56,14 @@ def test_a_four_byte_character_of_gb18030_survives(tmp_path: Path) -> None:
 def test_traditional_chinese_in_big5_is_read(tmp_path: Path) -> None:
     text = "技術名稱,完成單位,簡介\n一種高效節能電機控制裝置,某大學,本發明涉及電機控制領域，具有結構簡單的優點\n"
     assert values(written(tmp_path, "a.csv", text, "big5"))[0]["完成單位"] == "某大學"
+
+
+def test_a_long_table_in_big5_is_read_too(tmp_path: Path) -> None:
+    text = OpenCC("s2t").convert(sample.path("achievements.csv").read_text("utf-8-sig"))
+    text = text.encode("big5hkscs", "replace").decode("big5hkscs")
+    rows = values(written(tmp_path, "a.csv", text, "big5hkscs"))
+    assert rows == values(written(tmp_path, "b.csv", text))
+    assert len(rows) > 100
 
 
 def test_traditional_chinese_in_gbk_is_not_taken_for_big5(tmp_path: Path) -> None:

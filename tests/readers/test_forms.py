@@ -152,6 +152,19 @@ def test_paragraphs_with_labels_are_a_form_too() -> None:
     ]
 
 
+def test_a_sentence_of_the_body_that_looks_like_a_label_stays_in_the_body() -> None:
+    lines = ["需求描述：先说现状。", "其次：每批要烘二十六小时，能耗偏高。", "填表日期：2024年3月5日", "需求名称：烘干"]
+    assert forms(*lines) == [
+        {"需求描述": "先说现状。\n其次：每批要烘二十六小时，能耗偏高。", "填表日期": "2024年3月5日", "需求名称": "烘干"}
+    ]
+
+
+def test_beside_an_empty_cell_the_value_above_goes_on() -> None:
+    first: Grid = [["需求名称", "烘干"], ["需求描述", "每批"]]
+    second: Grid = [["", "26小时。"], ["企业名称", "甲公司"]]
+    assert forms(first, second)[0] == {"需求名称": "烘干", "需求描述": "每批\n26小时。", "企业名称": "甲公司"}
+
+
 # ---------------------------------------------------------------- lists
 
 

@@ -16,7 +16,7 @@ import pytest
 from matcher.errors import UnreadableFile
 from matcher.readers import BadRow, Row, patent_xml
 
-from .making import xlsx, zipped
+from .making import docx, paragraph, xlsx, zipped
 from .support import only, refused, written
 
 
@@ -64,6 +64,17 @@ def test_many_empty_rows_of_a_workbook_are_skipped(tmp_path: Path) -> None:
     members[sheet] = members[sheet].replace(b"</sheetData>", rows + b"</sheetData>")
     with soon():
         assert len(list(only(written(tmp_path, "b.xlsx", zipped(members))).rows)) == 1
+
+
+def test_a_stray_cell_a_million_rows_below_costs_little(tmp_path: Path) -> None:
+    with zipfile.ZipFile(written(tmp_path, "a.xlsx", xlsx([["成果名称", "编号"], ["甲", "1"]]))) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    far = b'<row r="1048576"><c r="A1048576" t="inlineStr"><is><t>x</t></is></c></row></sheetData>'
+    members[sheet] = members[sheet].replace(b"</sheetData>", far)
+    with soon():
+        rows = list(only(written(tmp_path, "b.xlsx", zipped(members))).rows)
+    assert [row.line for row in rows] == [2, 1_048_576]
 
 
 def test_a_cell_of_many_megabytes_is_a_bad_row(tmp_path: Path) -> None:
@@ -124,6 +135,14 @@ def test_a_document_that_unpacks_to_much_text_is_refused(tmp_path: Path) -> None
         huge = zipped({"word/document.xml": b" " * 70_000_000})
         assert len(huge) < 500_000
         assert "正文太大" in refused(written(tmp_path, "a.docx", huge))
+
+
+def test_a_document_of_many_paragraphs_is_one_long_value(tmp_path: Path) -> None:
+    lines = paragraph("需求名称：烘干") + paragraph("企业名称：甲") + "<w:p><w:r><w:t>长</w:t></w:r></w:p>" * 100_000
+    with soon(60):
+        (row,) = only(written(tmp_path, "a.docx", docx(lines))).rows
+    assert isinstance(row, Row)
+    assert len(row.values["企业名称"]) == 200_001
 
 
 def test_xml_that_never_ends_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

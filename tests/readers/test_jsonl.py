@@ -146,3 +146,9 @@ def test_a_key_that_comes_late_is_still_a_column(tmp_path: Path) -> None:
 
 def test_a_table_whose_first_name_is_in_brackets_is_no_json(tmp_path: Path) -> None:
     assert values(written(tmp_path, "a.csv", "[编号],名称\n1,甲\n")) == [{"[编号]": "1", "名称": "甲"}]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "gb18030", "utf-16", "utf-16-le", "utf-16-be"])
+def test_json_is_known_in_any_encoding_and_under_any_name(tmp_path: Path, encoding: str) -> None:
+    path = written(tmp_path, "导出.txt", '[{"成果名称": "甲", "编号": 1}]', encoding)
+    assert values(path) == [{"成果名称": "甲", "编号": "1"}]

@@ -50,6 +50,24 @@ def test_lines_with_labels_are_a_form_and_wrapped_ones_are_joined(tmp_path: Path
     ]
 
 
+def test_a_row_that_goes_on_over_pages_is_one_value(tmp_path: Path) -> None:
+    body = "".join(f"第{n}句：每批烘二十六小时，能耗偏高。" for n in range(150))
+    first = [["企业名称", "甲公司"], ["需求名称", "烘干"], ["需求描述", body], ["联系人", "王某"]]
+    second = [["企业名称", "乙公司"], ["需求名称", "提纯"], ["需求描述", body], ["联系人", "李某"]]
+    (rows,) = here(written(tmp_path, "a.pdf", making.pdf("需求表一", first, "需求表二", second)))
+    assert [{**row, "需求描述": row["需求描述"].replace("\n", "")} for row in rows] == [
+        {"企业名称": "甲公司", "需求名称": "烘干", "需求描述": body, "联系人": "王某"},
+        {"企业名称": "乙公司", "需求名称": "提纯", "需求描述": body, "联系人": "李某"},
+    ]
+
+
+def test_the_numbers_of_pages_are_no_text(tmp_path: Path) -> None:
+    lines = ["需求名称：烘干", "需求描述：每批26小时。", "第 1 页 共 2 页", "- 2 -", "3/12", "企业名称：甲公司"]
+    assert here(written(tmp_path, "a.pdf", making.pdf(*lines))) == [
+        [{"需求名称": "烘干", "需求描述": "每批26小时。", "企业名称": "甲公司"}]
+    ]
+
+
 def test_a_mark_that_stands_behind_a_few_bytes_is_seen(tmp_path: Path) -> None:
     content = b"\r\n" + making.pdf("需求名称：烘干", "企业名称：甲公司")
     assert "需求名称" in only(written(tmp_path, "a.csv", content)).columns

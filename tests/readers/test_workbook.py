@@ -298,6 +298,13 @@ def test_macros_are_not_run_and_the_user_is_told(tmp_path: Path) -> None:
     assert "宏没有运行" in new.note
     assert len(list(new.rows)) == 1
     assert only(written(tmp_path, "a.xlsx", book)).note == ""
+    old = only(written(tmp_path, "a.xls", xls([HEADER, ["甲", "某所", "1"]], others=["_VBA_PROJECT_CUR"])))
+    assert "宏没有运行" in old.note
+    assert len(list(old.rows)) == 1
+
+
+def test_an_old_workbook_with_a_password_is_refused(tmp_path: Path) -> None:
+    assert "密码" in refused(written(tmp_path, "a.xls", xls([HEADER, ["甲", "某所", "1"]], is_locked=True)))
 
 
 # ---------------------------------------------------------------- sheets out of measure

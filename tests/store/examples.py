@@ -6,7 +6,8 @@ from sqlalchemy import select
 
 from matcher import tables
 from matcher.records import Achievement, Institution, Record
-from matcher.store import Store, StoredRecord
+from matcher.rows import StoredRecord
+from matcher.store import Store
 
 
 def achievement(number: int | str, title: str = "银耳低温烘干技术", **values: str) -> Achievement:

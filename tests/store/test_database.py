@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import String, text
 
 from matcher import database, records, tables
-from matcher.errors import Busy, SettingError
+from matcher.errors import Busy, SettingError, StoreUnavailable
 from matcher.store import Store
 from tests.postgresql import Server
 from tests.store.conftest import only_postgresql, only_sqlite
@@ -75,7 +75,7 @@ def test_an_address_that_cannot_be_used_is_refused_by_the_setting_s_name(tmp_pat
         f"sqlite:///{tmp_path}",
     ]
     for address in addresses:
-        with pytest.raises(SettingError, match="MATCHER_DATABASE_URL"):
+        with pytest.raises((SettingError, StoreUnavailable), match="MATCHER_DATABASE_URL"):
             Store(address)
 
 
@@ -108,7 +108,7 @@ def test_a_missing_driver_is_named_with_the_command_that_installs_it(monkeypatch
 
 def test_a_server_that_cannot_be_reached_is_refused_by_the_setting_s_name(postgresql: Server) -> None:
     for address in (postgresql.url("nosuchdatabase"), "postgresql://nobody@127.0.0.1:1/nothing"):
-        with pytest.raises(SettingError, match="MATCHER_DATABASE_URL"):
+        with pytest.raises(StoreUnavailable, match="MATCHER_DATABASE_URL"):
             Store(address)
 
 

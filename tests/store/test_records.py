@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from matcher.database import ID_BATCH
 from matcher.errors import InvalidRecord, NotFound
 from matcher.records import (
     KINDS,
@@ -20,7 +21,7 @@ from matcher.records import (
     institution_id,
     parse_record,
 )
-from matcher.store import ID_BATCH, Store
+from matcher.store import Store
 from tests.store.conftest import Databases
 from tests.store.examples import achievement, institution, put, stored
 

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matcher.records import Achievement, Record
-from matcher.store import Store, StoredRecord
+from matcher.rows import StoredRecord
+from matcher.store import Store
 from tests.store.conftest import Databases
 from tests.store.examples import achievement, every_change, institution, put, stored
 

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from matcher.database import Database
+from matcher.database import ID_BATCH, Database
 from matcher.records import Achievement
-from matcher.store import ID_BATCH, Store
+from matcher.store import Store
 from tests.store.conftest import Writer
 from tests.store.examples import achievement, every_change, put
 from tests.store.writing import BATCH

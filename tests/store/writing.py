@@ -32,7 +32,8 @@ def main(url: str, source: str, batches: int, fatal: int) -> None:
     for batch in range(batches):
         numbers = range(batch * BATCH, (batch + 1) * BATCH)
         records = [
-            Achievement(source=source, source_id=str(n), title=f"成果{n}", institution="四川大学") for n in numbers
+            Achievement(source=source, source_id=str(n), title=f"{source}的成果{n}", institution="四川大学")
+            for n in numbers
         ]
         outcomes = store.upsert([(record, "电话") for record in records])
         say(str(batch), *outcomes)

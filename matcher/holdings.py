@@ -1,0 +1,105 @@
+"""All that the store holds about an account, or about whoever is named by a contact (PIPL article 45).
+
+Rows come with every column there is, so that none is forgotten; secrets and their hashes do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, or_, select
+
+from matcher import tables
+from matcher.accounts import Account
+from matcher.needle import Needle
+from matcher.records import FREE_TEXTS
+from matcher.store import Store
+
+# Records looked through at a time.
+PAGE: Final = 500
+# Nobody's but the program's: numbers of rows, hashes, and what a key is known by.
+_LEFT_OUT: Final = frozenset({"key", "hash", "content_hash", "request"})
+
+
+class Holdings:
+    """Reads the store for those whom it tells of."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def of_account(self, account: Account) -> dict[str, Any]:
+        """The account, its keys without secrets, records with contacts, judgements, uploads, and its own history."""
+        key = account.key
+        a, r = tables.audit.c, tables.records.c
+        with self._store.database.reading.connect() as connection:
+            own = {
+                name: [*_rows(connection, table, table.c.account == key)]
+                for name, table in (
+                    ("keys", tables.api_keys),
+                    ("judgements", tables.judgements),
+                    ("uploads", tables.uploads),
+                    ("replies", tables.idempotency),
+                )
+            }
+            return {
+                "account": [*_rows(connection, tables.accounts, tables.accounts.c.key == key)],
+                **own,
+                "records": [{**row, "contact": contact} for row, contact in _with_contacts(connection, r.owner == key)],
+                "audit": [*_rows(connection, tables.audit, or_(a.account == key, a.subject == account.id))],
+            }
+
+    def of_person(self, needle: Needle) -> dict[str, Any]:
+        """Records that have the person as a contact or speak of him, patents that he invented, accounts of his name."""
+        contacts, texts, invented = [], [], []
+        with self._store.database.reading.connect() as connection:
+            for row, contact in _with_contacts(connection):
+                record = {name: row[name] for name in ("id", "kind", "source", "title", "institution", "updated_at")}
+                if contact and needle.names(contact):
+                    contacts.append({**record, "contact": contact})
+                if fields := [name for name, text in _texts(row) if needle.stands_in(text)]:
+                    texts.append({**record, "fields": {name: dict(_texts(row))[name] for name in fields}})
+                if any(needle.names(name) for name in row["details"].get("inventors", ())):
+                    invented.append(record)
+            accounts = [row for row in _rows(connection, tables.accounts) if needle.names(row["name"])]
+            subjects = [record["id"] for record in contacts]
+            trail = [
+                row
+                for start in range(0, len(subjects), PAGE)
+                for row in _rows(connection, tables.audit, tables.audit.c.subject.in_(subjects[start : start + PAGE]))
+            ]
+        return {
+            "contacts": contacts,
+            "texts": texts,
+            "inventor_of": invented,
+            "accounts": accounts,
+            "audit": trail,
+        }
+
+
+def _texts(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in (*row.items(), *row["details"].items()):
+        if isinstance(value, str) and name in (*FREE_TEXTS, "url"):
+            yield name, value
+
+
+def _rows(connection: Connection, table: Table, *conditions: Any) -> Iterator[dict[str, Any]]:
+    for row in connection.execute(select(table).where(*conditions).order_by(*table.primary_key)):
+        yield _plain(row._mapping)
+
+
+def _with_contacts(connection: Connection, *conditions: Any) -> Iterator[tuple[dict[str, Any], str | None]]:
+    r, c, after = tables.records.c, tables.contacts.c, 0
+    while True:
+        query = select(tables.records, c.contact).join_from(tables.records, tables.contacts, isouter=True)
+        page = connection.execute(query.where(r.key > after, *conditions).order_by(r.key).limit(PAGE)).all()
+        if not page:
+            return
+        for row in page:
+            values = _plain(row._mapping)
+            yield values, values.pop("contact")
+        after = page[-1].key
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(name): value for name, value in row.items() if str(name) not in _LEFT_OUT}
