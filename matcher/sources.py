@@ -53,7 +53,10 @@ def sources(group: Sequence[StoredRecord], viewer: Viewer) -> list[Source]:
     found = []
     for place, stored in enumerate(group):
         own = asdict(stored.record)
-        known = viewer.may_know_names(stored.record.visibility, stored.owner)
+        # What an account brought is known by the account's id and its own numbers: nobody else's business.
+        known = viewer.owns(stored.owner) or (
+            stored.owner == 0 and viewer.may_know_names(stored.record.visibility, stored.owner)
+        )
         differing = {
             name: value for name, value in own.items() if name not in _NOT_COMPARED and value != first.get(name)
         }

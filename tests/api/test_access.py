@@ -50,6 +50,9 @@ TABLE: list[tuple[str, str, Any, tuple[int, ...]]] = [
     ("GET", f"/v1/records/{NOBODYS}/matches", None, NOT_THERE),
     ("GET", f"/v1/records/{NOBODYS}/similar", None, NOT_THERE),
     ("GET", f"/v1/records/{NOBODYS}/partners", None, NOT_THERE),
+    ("GET", f"/v1/records/{NOBODYS}/sources", None, NOT_THERE),
+    ("GET", "/v1/duplicates", None, ADMINS),
+    ("POST", "/v1/duplicates/1", {"decision": "merge"}, (401, 403, 403, 403, 404)),
     ("GET", "/v1/facets", None, SIGNED_IN),
     ("GET", "/v1/statistics", None, SIGNED_IN),
     ("GET", "/v1/export", None, SIGNED_IN),
@@ -67,6 +70,9 @@ TABLE: list[tuple[str, str, Any, tuple[int, ...]]] = [
     ("GET", "/v1/accounts", None, ADMINS),
     ("POST", "/v1/accounts", {"name": "乙", "role": "enterprise"}, (401, 403, 403, 403, 201)),
     ("DELETE", "/v1/accounts/acc-0", None, (401, 403, 403, 403, 404)),
+    ("GET", "/v1/account/export", None, SIGNED_IN),
+    # The last one: nobody is there after it.
+    ("DELETE", "/v1/account", None, SIGNED_IN),
 ]
 
 
@@ -85,10 +91,17 @@ def test_the_table_names_every_route(fresh: Fresh) -> None:
     tried = set()
     for method, path, _, _ in TABLE:
         plain = path.split("?")[0]
-        for one, id_ in ((NOBODYS, "{id}"), ("up-0", "{id}"), ("acc-0", "{id}"), ("key-0", "{key_id}")):
+        for one, id_ in (
+            ("duplicates/1", "duplicates/{number}"),
+            (NOBODYS, "{id}"),
+            ("up-0", "{id}"),
+            ("acc-0", "{id}"),
+            ("key-0", "{key_id}"),
+        ):
             plain = plain.replace(one, id_)
         tried.add((method, plain))
-    assert tried | {("POST", "/v1/uploads")} == known  # a form: see test_uploads
+    forms = {("POST", "/v1/uploads"), ("POST", "/v1/uploads/preview")}
+    assert tried | forms == known  # the forms: see test_uploads
 
 
 # ------------------------------------------------------------ keys

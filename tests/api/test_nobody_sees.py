@@ -318,6 +318,10 @@ class Everybody(RuleBasedStateMachine):
         own = [t for t in self.world.things if t.owner == who]
         assert told["records"] == {kind: counted["kinds"].get(kind, 0) for kind in KINDS}
         assert told["own"] == {kind: sum(t.kind == kind for t in own) for kind in KINDS}
+        if self.world.role(who) == "admin":
+            assert self.ask(who, "GET", "/v1/duplicates").status_code == 200
+        if not self.world.judged.get(who):  # of what it judged once, an account's own history tells
+            assert self.ask(who, "GET", "/v1/account/export").status_code == 200
         mine = self._pages(who, size, "mine=true")
         assert {r["id"] for r in mine} == {t.id for t in own}
 
@@ -340,6 +344,8 @@ class Everybody(RuleBasedStateMachine):
         for what in self.world.things:
             answer = self.ask(who, "GET", f"/v1/records/{what.id}")
             assert answer.status_code == (200 if self.world.sees(who, what) else 404), what
+            sources = self.ask(who, "GET", f"/v1/records/{what.id}/sources")
+            assert sources.status_code == answer.status_code
             history = self.ask(who, "GET", f"/v1/records/{what.id}/history")
             assert history.status_code == (200 if self.world.changes(who, what) else 404), what
             if answer.status_code == 200 and what.owner == who:

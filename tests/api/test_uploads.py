@@ -185,6 +185,15 @@ def test_uploads_are_listed_in_pages(fresh: Fresh) -> None:
     assert found == ids[::-1]
 
 
+def test_only_those_with_a_key_hand_in_files_or_look_at_them_before(fresh: Fresh) -> None:
+    for path in ("/v1/uploads", "/v1/uploads/preview"):
+        answer = fresh.client.post(path, files={"file": ("需求.csv", csv(ROW))})
+        assert_problem(answer, 401)
+    seen = fresh.client.post("/v1/uploads/preview", files={"file": ("需求.csv", csv(ROW))}, headers=fresh.key())
+    assert seen.status_code == 200
+    assert ROW[0] in seen.text
+
+
 # ------------------------------------------------------------ large files
 
 

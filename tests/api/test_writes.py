@@ -62,6 +62,37 @@ def test_anothers_record_is_not_there_to_be_changed(fresh: Fresh, visibility: st
         assert fresh.client.get(f"/v1/records/{id_}{path}", headers=hidden).status_code == expected
 
 
+@pytest.mark.parametrize("visibility", ["intermediaries", "private"])
+def test_who_copies_or_guesses_a_hidden_record_learns_nothing_of_it(fresh: Fresh, visibility: str) -> None:
+    mine, theirs = fresh.key(), fresh.key()
+    text = {
+        "abstract": "银耳烘干每公斤耗煤3.2公斤，耳基发黄，希望以热泵分段变温烘干，能耗下降三成以上。" * 2,
+        "institution": "雾里菌品有限公司",
+    }
+    hidden = fresh.write(mine, **text, visibility=visibility, source_id="7")["id"]
+    copied = fresh.write(theirs, **text, source_id="7")
+    assert copied["state"] == "active"
+    told = [
+        fresh.client.get(f"/v1/records{path}", headers=theirs)
+        for path in ("", f"/{copied['id']}", f"/{copied['id']}/sources")
+    ]
+    assert [answer.status_code for answer in told] == [200, 200, 200]
+    assert not any(hidden in answer.text for answer in told)
+    assert [record["id"] for record in told[0].json()["records"]] == [copied["id"]]
+    assert {record["id"] for record in fresh.client.get("/v1/records", headers=mine).json()["records"]} >= {hidden}
+
+
+def test_nobody_is_told_which_account_brought_a_public_record(fresh: Fresh) -> None:
+    id_, mine = fresh.account()
+    written = fresh.write(mine, source_id="内部编号7")
+    own = fresh.client.get(f"/v1/records/{written['id']}/sources", headers=mine)
+    assert "内部编号7" in own.text
+    other = fresh.client.get(f"/v1/records/{written['id']}/sources", headers=fresh.key("admin"))
+    assert other.status_code == 200
+    assert id_ not in other.text
+    assert "内部编号7" not in other.text
+
+
 def test_what_is_withdrawn_is_left_to_its_owner_who_restores_it(fresh: Fresh) -> None:
     mine, theirs = fresh.key(), fresh.key("admin")
     id_ = fresh.write(mine)["id"]
