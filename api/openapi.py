@@ -63,7 +63,7 @@ FORM_EXAMPLES: Mapping[str, Any] = {
     "file": "成果名称,成果简介\n鲜银耳热泵烘干工艺,分三段控制温湿度\n",
     "kind": "achievement",
     "visibility": "public",
-    "map": ["标题=项目名称"],
+    "map": ["标题=成果名称"],
 }
 
 Documented = dict[int | str, dict[str, Any]]
