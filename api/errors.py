@@ -57,6 +57,8 @@ REASONS: Mapping[str, str] = {
     "model_type": "应为 JSON 对象",
     "model_attributes_type": "应为 JSON 对象",
 }
+# Where a value stands in a request; its name says enough.
+_PLACES = ("body", "query", "path", "header")
 # Types whose message is Chinese already: this project's own.
 OWN_TYPE = "matcher_"
 # Whose messages are for the caller.
@@ -134,7 +136,7 @@ async def _system_error(request: Request, error: Exception) -> Response:
 
 def field_name(location: Sequence[str | int]) -> str:
     """A location of pydantic as people write it: ``filters.kinds[0]``; the body itself is 请求体."""
-    parts = location[1:] if location[:1] == ("body",) else location
+    parts = location[1:] if location[:1] and location[0] in _PLACES else location
     name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
     return name.lstrip(".") or "请求体"
 

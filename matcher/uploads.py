@@ -31,7 +31,9 @@ from matcher.records import Kind, Visibility
 from matcher.store import Store
 
 Status = Literal["waiting", "running", "done", "failed"]
-FILE_NAME_LIMIT = 120
+# File systems take 255; a rejects file is named after its file, with the time.
+FILE_NAME_BYTES = 200
+ENDING_LIMIT = 10
 # Files of one account that wait to be read: nobody may fill the disk faster than files are read.
 UNREAD_LIMIT = 50
 _BROKEN = "读取该文件时出错，原因已记入平台日志。请联系平台管理员，或换一种格式再上传。"
@@ -231,8 +233,11 @@ KINDS_OF_ACCOUNTS: tuple[Kind, ...] = ("achievement", "patent", "need")
 def safe_name(name: str) -> str:
     """A file name of somebody else's as one that is a name in any folder, its ending kept."""
     plain = _UNSAFE.sub("_", name.replace("\\", "/").rpartition("/")[2]).strip("._") or "file"
+    if len(plain.encode()) <= FILE_NAME_BYTES:
+        return plain
     stem, dot, ending = plain.rpartition(".")
-    return plain if len(plain) <= FILE_NAME_LIMIT else f"{(stem or plain)[: FILE_NAME_LIMIT - 12]}{dot}{ending[:10]}"
+    ending = f"{dot}{ending[:ENDING_LIMIT]}" if stem else ""
+    return (stem or plain).encode()[: FILE_NAME_BYTES - len(ending.encode())].decode("utf-8", "ignore") + ending
 
 
 def _upload(row: Row[Any]) -> Upload:

@@ -14,6 +14,7 @@ from api.app import create_app
 from matcher.engine import Matcher
 from matcher.records import Kind
 from matcher.settings import Settings
+from tests.api.fresh import Fresh, running
 from tests.api.support import HIDDEN_OFFER, RECORDS, ready
 
 Key = Callable[[str], dict[str, str]]
@@ -80,6 +81,14 @@ def signed_in(anonymous: TestClient, key: Key) -> SignedIn:
 def client(signed_in: SignedIn) -> TestClient:
     """An enterprise that owns nothing."""
     return signed_in("enterprise")
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Fresh]:
+    """An application over an empty installation of the test's own."""
+    with running(tmp_path / "home") as opened:
+        ready(opened.client)
+        yield opened
 
 
 @pytest.fixture(autouse=True)

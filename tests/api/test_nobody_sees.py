@@ -22,26 +22,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from api.app import create_app
 from api.service import Service
 from matcher import life
-from matcher.embed import Embedder, VectorCache
-from matcher.engine import Matcher
-from matcher.programs import Tag, TaggedText
-from matcher.rank import Ranker
 from matcher.records import KINDS, Kind, Need, Visibility, institution_id, parse_record
-from matcher.settings import Settings
 from matcher.visibility import ROLES
+from tests.api.fresh import fresh_matcher
 from tests.api.world import FIRST_DAY, NEVER, OFFERS, OPERATOR, PROVINCES, Person, Thing, World
-from tests.fakes import FakeEncoder, ranker_weights
 
 VISIBILITIES: tuple[Visibility, ...] = ("public", "intermediaries", "private")
 ORIGIN = {"Origin": "http://testserver"}
 data = st.data()
-
-
-class WordTagger:
-    """Tags by a single word: the real one is fitted to the real model."""
-
-    def tag(self, text: TaggedText) -> list[Tag]:
-        return [Tag("food", "食品饮料", 0.9, ("白酒",), "")] if "白酒" in text.terms else []
 
 
 class Everybody(RuleBasedStateMachine):
@@ -51,13 +39,7 @@ class Everybody(RuleBasedStateMachine):
         super().__init__()
         self.folder = TemporaryDirectory()
         home = Path(self.folder.name)
-        self.matcher = Matcher(Settings(home=home, rate_limit=10**9, rate_limit_anonymous=10**9))
-        cache = VectorCache(home / "vectors.db")
-        self.matcher.__dict__ |= {
-            "embedder": Embedder(FakeEncoder(), cache),
-            "ranker": Ranker(ranker_weights()),
-            "tagger": WordTagger(),
-        }
+        self.matcher = fresh_matcher(home, rate_limit=10**9, rate_limit_anonymous=10**9)
         self.world = World()
         self.behind = False
         # The index is brought up to date and files are read when a rule says so, and never in between.

@@ -137,4 +137,4 @@ def test_an_unknown_reason_is_still_chinese() -> None:
 def test_places_are_named_as_people_write_them() -> None:
     assert field_name(("body", "items", 3, "text")) == "items[3].text"
     assert field_name(("body",)) == "请求体"
-    assert field_name(("path", "id")) == "path.id"
+    assert field_name(("path", "id")) == "id"
