@@ -131,9 +131,8 @@ def as_text(document: Mapping[str, Any]) -> str:
 def main() -> None:
     """Write the description anew."""
     from api.app import create_app
-    from matcher.settings import load_settings
 
-    FILE.write_text(as_text(create_app(load_settings()).openapi()), encoding="utf-8")
+    FILE.write_text(as_text(create_app().openapi()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -58,6 +58,8 @@ class Service:
         # Set when this service itself has written to the store: then indexing is its own work.
         self._wrote = threading.Event()
         self._handed_in = threading.Event()
+        # Reading a file may take gigabytes of address space and all of a core.
+        self.previewing = threading.Lock()
         # More at once would share the same cores and all be late; the others wait their turn.
         self._turns = CapacityLimiter(settings.threads)
 

@@ -63,10 +63,11 @@ def evaluate(
 
 def train(
     needs: Annotated[
-        Path | None, typer.Option("--needs", help="需求表：need_id,title,text；缺省为平台上的标注")
+        Path | None, typer.Option("--needs", help="需求表：need_id,title,text；缺省用平台上的标注")
     ] = None,
     judgements: Annotated[
-        Path | None, typer.Option("--judgements", help="标注表：need_id,achievement_id,achievement_title,level")
+        Path | None,
+        typer.Option("--judgements", help="标注表：need_id,achievement_id,achievement_title,level"),
     ] = None,
     offers: Annotated[
         list[Path] | None, typer.Option("--offers", help="成果或专利表，按 achievement_id 提供正文，可重复")
@@ -80,6 +81,7 @@ def train(
     """用本平台的人工标注训练排序器；用 MATCHER_RANKER 或 --ranker 加载。"""
     from matcher import defaults, training
     from matcher.memory import Memory
+    from matcher.own_judgements import own_judgements
     from matcher.progress import shown
     from matcher.rank import Ranker
     from matcher.terminal import print_evaluation
@@ -89,11 +91,11 @@ def train(
         raise typer.BadParameter("--offers 和 --split 只与 --needs、--judgements 一起使用")
     with opened() as matcher, shown("嵌入") as progress:
         if needs is None and judgements is None:
-            judged, data = matcher.judgements.gathered(matcher.store), "judgements on the platform"
+            judged = own_judgements(matcher.store, matcher.judgements)
         else:
             judged = _judgements(needs, judgements, offers, split)
-            data = f"{judgements.name if judgements else ''}{f', split {split}' if split else ''}"
         material = defaults.material(judged, matcher.embedder, matcher.tokenizer, matcher.tagger, progress)
+        data = f"{judgements.name}{f', split {split}' if split else ''}" if judgements else "平台上的标注"
         weights = training.fit_ranker(material, matcher.embedder.fingerprint, data, matcher.ranker.weights)
         validation = cross_validate(material, judged, matcher.tokenizer)
         weights["card"] = training.card(judged, data, validation.card() if validation else None)

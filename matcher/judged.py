@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median_low
@@ -13,11 +12,8 @@ from sqlalchemy import Select, delete, func, insert, or_, select, update
 from matcher import tables
 from matcher.audit import Entry, now, write
 from matcher.database import Database
-from matcher.errors import NotFound, UntrainableJudgements
-from matcher.judgements import Judgements, Offer, gathered
+from matcher.errors import NotFound
 from matcher.listing import seen
-from matcher.redaction import indexed
-from matcher.store import Store
 from matcher.visibility import Viewer
 
 
@@ -92,34 +88,6 @@ class JudgementBook:
             for need, offer, level in connection.execute(select(j.need_id, j.offer_id, j.level).order_by(j.key)):
                 levels.setdefault((need, offer), []).append(level)
         return {pair: median_low(given) for pair, given in levels.items()}
-
-    def gathered(self, store: Store) -> Judgements:
-        """All judgements as `matcher.judgements` reads them from tables, with the texts that are indexed.
-
-        :raises UntrainableJudgements: if there are none.
-        """
-        agreed = self.agreed()
-        known = store.by_id(sorted({id_ for pair in agreed for id_ in pair}))
-        texts = {id_: indexed(stored.record) for id_, stored in known.items() if not stored.withdrawn}
-        dropped: Counter[str] = Counter()
-        levels: dict[tuple[str, str], dict[Offer, int]] = {}
-        ids: dict[tuple[str, str], dict[str, None]] = {}
-        for (need, offer), level in agreed.items():
-            if need not in texts or offer not in texts:
-                dropped["需求或成果已撤回"] += 1
-                continue
-            text = texts[need].title, texts[need].abstract
-            judged = Offer(texts[offer].title, texts[offer].abstract)
-            if judged in levels.setdefault(text, {}):
-                dropped["文字相同的一对，已用先标注的"] += 1
-                continue
-            levels[text][judged] = level
-            ids.setdefault(text, {})[need] = None
-        if not any(levels.values()):
-            raise UntrainableJudgements(
-                "平台上还没有可用的标注。请先由中介在平台上标注，或用 --needs 和 --judgements 指明标注表。"
-            )
-        return gathered(levels, ids, dropped, len(agreed))
 
 
 def _still_seen(query: Select[Any], viewer: Viewer) -> Select[Any]:

@@ -26,6 +26,9 @@ JUDGEMENT_COLUMNS = ("need_id", "achievement_id", "achievement_title", "level")
 SPACES_AT_HAN = re.compile(r"(?<=[\u3400-\u9fff])\s+|\s+(?=[\u3400-\u9fff])")
 LEVEL_VALUES = frozenset({"1", "2", "3", "4"})
 
+# Title and body of a need.
+NeedText = tuple[str, str]
+
 
 @dataclass(frozen=True)
 class Offer:
@@ -83,8 +86,8 @@ def read_judgements(
     texts = _read_needs(needs_file, dropped)
     bodies = {id_: offer for path in offer_files for id_, offer in _read_offers(path)}
     # How often each level was given: a pair repeated a million times must not be searched a million times.
-    levels: dict[tuple[str, str], dict[Offer, Counter[int]]] = {}
-    ids: dict[tuple[str, str], dict[str, None]] = {}
+    levels: dict[NeedText, dict[Offer, Counter[int]]] = {}
+    ids: dict[NeedText, dict[str, None]] = {}
     used = 0
     unreadable: Counter[str] = Counter()
     for values in _rows(judgements_file, JUDGEMENT_COLUMNS, unreadable):
@@ -111,24 +114,23 @@ def read_judgements(
         raise UnreadableFile(
             f"{judgements_file.name} 中没有可用的标注。请检查它与 {needs_file.name} 的 need_id 是否一致。"
         )
-    means = {text: {offer: _mean(given) for offer, given in own.items()} for text, own in levels.items()}
-    return gathered(means, ids, dropped + unreadable, used + unreadable.total())
+    return assembled(levels, ids, dropped + unreadable, used + unreadable.total())
 
 
-def gathered(
-    levels: Mapping[tuple[str, str], Mapping[Offer, int]],
-    ids: Mapping[tuple[str, str], Iterable[str]],
+def assembled(
+    levels: Mapping[NeedText, Mapping[Offer, Counter[int]]],
+    ids: Mapping[NeedText, Iterable[str]],
     dropped: Counter[str],
     rows: int,
 ) -> Judgements:
-    """Judgements by need.
+    """Judgements out of the levels that were given, how often each.
 
-    :param levels: (title, text) of a need to its offers' levels; `ids` to the ids of the needs with this text.
+    :param ids: of the needs that have a text.
     """
     offers = list(dict.fromkeys(offer for own in levels.values() for offer in own))
     position = {offer: i for i, offer in enumerate(offers)}
     needs = [
-        JudgedNeed(tuple(ids[text]), *text, {position[offer]: level for offer, level in own.items()})
+        JudgedNeed(tuple(ids[text]), *text, {position[offer]: _mean(given) for offer, given in own.items()})
         for text, own in levels.items()
     ]
     return Judgements(needs, offers, dropped, rows)

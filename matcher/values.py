@@ -56,6 +56,9 @@ PROVINCES: Mapping[str, str] = {
 }
 
 
+_FORMULA_SIGNS = tuple("=+-@\t\r＝＋－＠")
+
+
 def parse_list(text: str) -> tuple[str, ...]:
     """Items separated by ；、，| or line breaks, without repeats."""
     return tuple(dict.fromkeys(item.strip() for item in _SEPARATOR.split(text) if item.strip()))
@@ -73,5 +76,6 @@ def name_key(name: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """A cell that a spreadsheet will not take for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    """A cell that a spreadsheet will not take for a formula, in whatever width its sign is written."""
+    begins = text.lstrip(" \n\u3000")[:1] or text[:1]
+    return f"'{text}" if begins in _FORMULA_SIGNS else text

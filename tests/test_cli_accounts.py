@@ -71,7 +71,7 @@ def test_keys_and_accounts_end_when_they_are_told_to(run: Run, tmp_path: Path) -
         (("add", "甲", "--role", "root"), "角色"),
         (("add", " ", "--role", "admin"), "名称"),
         (("add", "长" * 101, "--role", "admin"), "名称"),
-        (("key", "没有这个", "--key-name", "夜间"), "没有名称或编号"),
+        (("key", "没有这个", "--key-name", "乙"), "没有名称或编号"),
         (("close", "没有这个"), "没有名称或编号"),
         (("revoke", "没有这个", "key-0"), "没有名称或编号"),
     ],

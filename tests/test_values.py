@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matcher.values import name_key, parse_list, parse_names
+from matcher.values import harmless, name_key, parse_list, parse_names
 
 # What names and places are written with.
 WRITTEN = st.text("四川省巴中市南江县大学研究院有限公司ABCabc01 ()（）·.,，;；、|/\n", max_size=30)
@@ -70,3 +70,13 @@ def test_width_and_case_of_latin_names_do_not_matter() -> None:
 @settings(max_examples=100, deadline=None)
 def test_a_name_key_is_its_own_key(text: str) -> None:
     assert name_key(name_key(text)) == name_key(text)
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@A1", "\t=1", "\r=1", "\n=1", "  =1", "＝1", "　＋1"])
+def test_what_a_spreadsheet_takes_for_a_formula_is_marked_as_text(text: str) -> None:
+    assert harmless(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["", "银耳", "1=1", "（=）", "~"])
+def test_other_cells_stay_as_they_are(text: str) -> None:
+    assert harmless(text) == text

@@ -30,6 +30,8 @@ PATH = router.prefix
 
 UploadId = Annotated[str, Path(alias="id", max_length=64, pattern=ID, description="上传编号，如 up-…")]
 MAPPINGS = 50
+# Seconds after which another preview may be asked for.
+PREVIEW_RETRY = "2"
 # Of a form beside its file.
 FORM_BYTES = 100_000
 # Seconds after which some of somebody's files will have been read.
@@ -106,15 +108,19 @@ def preview(
 ) -> dict[str, Any]:
     """Show how a file would be read."""
     columns = _mapping(mapping or [])
-    with tempfile.TemporaryDirectory() as folder:
-        path = FilePath(folder) / safe_name(file.filename or "")
-        with path.open("wb") as target:
-            shutil.copyfileobj(file.file, target)
-        allowed = None if caller.viewer.role == "admin" else KINDS_OF_ACCOUNTS
-        try:
+    if not service.previewing.acquire(blocking=False):
+        raise Refused(429, "正在预览另一个文件。请稍后再试。", {"Retry-After": PREVIEW_RETRY})
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = FilePath(folder) / safe_name(file.filename or "")
+            with path.open("wb") as target:
+                shutil.copyfileobj(file.file, target)
+            allowed = None if caller.viewer.role == "admin" else KINDS_OF_ACCOUNTS
             shown = preview_file(path, kind, columns, allowed=allowed, max_bytes=service.settings.max_file_bytes)
-        except (UnreadableFile, UnknownColumn) as error:
-            raise Refused(422, str(error)) from error
+    except (UnreadableFile, UnknownColumn) as error:
+        raise Refused(422, str(error)) from error
+    finally:
+        service.previewing.release()
     return shown.as_json()
 
 
