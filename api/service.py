@@ -92,6 +92,8 @@ class Service:
         self.answers.start()
         self._thread.start()
         self._reader.start()
+        # At once, also in the middle of long work; nothing waits for this thread when the service ends.
+        threading.Thread(target=_end_with_parent, name="matcher-parent", daemon=True).start()
 
     def stop(self) -> None:
         """End the thread and close what `start` opened."""
@@ -126,7 +128,6 @@ class Service:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            _end_with_parent()
             grace = 0.0 if self._wrote.is_set() else GRACE_SECONDS
             self._wrote.clear()
             try:
@@ -176,5 +177,6 @@ class Service:
 def _end_with_parent() -> None:
     """End a worker whose parent was killed: it would hold the port, and nobody could start the service again."""
     parent = multiprocessing.parent_process()
-    if parent and not parent.is_alive():
+    if parent:
+        parent.join()
         os.kill(os.getpid(), signal.SIGTERM)

@@ -221,12 +221,18 @@ class Torture:
                     process.wait(30)
 
     def _start_service(self) -> None:
+        self._launch()
+        wait_for(self._answers, START_SECONDS)
+
+    def _launch(self) -> None:
         self._service = start(
             self._home, "serve", MATCHER_PORT=str(self._port), MATCHER_WORKERS=WORKERS, MATCHER_THREADS="1"
         )
-        wait_for(self._answers, START_SECONDS)
 
     def _answers(self) -> bool:
+        assert self._service
+        if self._service.poll() is not None:
+            self._launch()  # as whoever supervises it would: workers of before may have held the port for a moment
         try:
             return httpx.get(f"http://127.0.0.1:{self._port}/healthz", timeout=5).status_code == 200
         except httpx.TransportError:
