@@ -430,14 +430,14 @@ class LocalWriter:
         part.replace(self._root / "CURRENT")
         sync(self._root)
 
-    def _clean(self, generations: int = KEPT_GENERATIONS) -> None:
+    def _clean(self, generations: int | None = None) -> None:
         segments: dict[int, list[str]] = {}
         for path in (self._root / "generations").iterdir():
             try:
                 segments[int(path.name)] = json.loads((path / "manifest.json").read_text("utf-8"))["segments"]
             except (OSError, ValueError, KeyError):
                 shutil.rmtree(path)  # half done by a killed writer, or damaged: nobody can read it
-        kept = sorted(segments)[-generations:]
+        kept = sorted(segments)[-(generations or KEPT_GENERATIONS) :]
         for number in segments.keys() - kept:
             shutil.rmtree(self._root / "generations" / str(number))
         used = {name for number in kept for name in segments[number]}

@@ -44,6 +44,7 @@ class Backend:
 
 @contextmanager
 def collecting(backend: Backend, longest_wait: float = PATIENT, metrics: Metrics | None = None) -> Iterator[Any]:
+    before = set(threading.enumerate())
     collector: Collector[str] = Collector(backend.answer, longest_wait, metrics or Metrics())
     collector.start()
     try:
@@ -51,7 +52,8 @@ def collecting(backend: Backend, longest_wait: float = PATIENT, metrics: Metrics
     finally:
         backend.may.set()
         collector.stop()
-        assert not [thread for thread in threading.enumerate() if thread.name == "matcher-answers"]
+        left = set(threading.enumerate()) - before
+        assert not [thread for thread in left if thread.name == "matcher-answers"]
 
 
 def request(gone: asyncio.Event | None = None) -> Request:
