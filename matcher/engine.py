@@ -243,7 +243,6 @@ class Matcher:
     ) -> MatchQuery:
         """The question that a stored record asks.
 
-
         :param kinds: to be found; those of the other side by default.
         :param similar: find records of its own side instead.
         :param partners: how many institutions are named.

@@ -68,8 +68,9 @@ class Uploads:
     """The files of one installation."""
 
     def __init__(self, store: Store, accounts: Accounts, folder: Path, max_bytes: int = MAX_FILE_BYTES) -> None:
-        """:param folder: for the files; all processes that read uploads must share it.
+        """Nothing is read before `work`.
 
+        :param folder: for the files; all processes that read uploads must share it.
         :param max_bytes: of a file, and of an archive's members together, unpacked.
         """
         self._store = store
@@ -169,7 +170,8 @@ class Uploads:
         """Read the oldest file that nobody reads.
 
         :returns: whether there was one.
-        :raises Busy, OSError, SQLAlchemyError: if what failed was not the file; it waits, and so does none behind it.
+        :raises Busy, DiskFull, StoreUnavailable, OSError: if what failed was not the file. It waits, and those
+            behind it have had their turn.
         """
         u = tables.uploads.c
         query = select(tables.uploads).where(u.status.in_(("waiting", "running"))).order_by(u.key)
