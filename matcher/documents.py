@@ -26,6 +26,7 @@ class Filters:
     :param visibilities: what the caller may see; there is no default on purpose.
     :param owner: the account whose own documents it may return whatever their visibility; 0 for none.
     :param today: documents whose last day is before this one are over, see `matcher.life`.
+    :param among: only documents with these keys; None does not restrict.
     """
 
     visibilities: tuple[Visibility, ...]
@@ -34,6 +35,7 @@ class Filters:
     kinds: tuple[Kind, ...] = ()
     programmes: tuple[str, ...] = ()
     provinces: tuple[str, ...] = ()
+    among: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,8 @@ def passing(documents: Segment, filters: Filters) -> NDArray[np.bool_]:
         wanted.append((documents.province, known))
     for column, values in wanted:
         mask &= np.isin(column, np.array(values, column.dtype))
+    if filters.among is not None:
+        mask &= np.isin(documents.keys, np.array(filters.among, np.int64))
     if filters.programmes:
         mask &= (documents.programmes & programme_bits(filters.programmes)) != 0
     return mask

@@ -8,7 +8,9 @@
     ├── FieldError               a value breaks a rule (carries the field and the reason)
     │   ├── InvalidRecord        ... in a record that comes in
     │   ├── InvalidQuery         ... in a question
-    │   └── InvalidAccount       ... in an account or its keys
+    │   ├── InvalidAccount       ... in an account or its keys
+    │   ├── InvalidSubscription  ... in a subscription
+    │   └── InvalidLead          ... in a lead, a step of it, or a saved list
     ├── NotFound                 no such record, or none that the caller may see
     ├── Conflict                 somebody else has changed what the caller wants to change
     ├── InProgress               the same request is being answered already
@@ -21,6 +23,7 @@
     ├── Busy                     another process holds the writer's lock for too long
     ├── StoreUnavailable         the database is damaged, read-only, out of reach or cannot be read
     ├── DiskFull                 no room is left where the program writes
+    ├── MailUnavailable          the mail server cannot be reached, or refuses to let the program in
     └── BackupError              a back-up cannot be made, is damaged, or would overwrite data
 
 Each message says what is wrong, where, and what to do about it.
@@ -72,6 +75,14 @@ class InvalidAccount(FieldError):
     """An account or one of its keys breaks a rule."""
 
 
+class InvalidSubscription(FieldError):
+    """A subscription breaks a rule."""
+
+
+class InvalidLead(FieldError):
+    """A lead, a step of it or a saved list breaks a rule."""
+
+
 class NotFound(MatcherError):
     """No such record, or none that the caller may see."""
 
@@ -118,6 +129,10 @@ class StoreUnavailable(MatcherError):
 
 class DiskFull(MatcherError):
     """No room is left where the program writes."""
+
+
+class MailUnavailable(MatcherError):
+    """The mail server cannot be reached, or refuses to let the program in."""
 
 
 class BackupError(MatcherError):

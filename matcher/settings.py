@@ -52,12 +52,31 @@ class Settings(BaseSettings):
         le=36500,
         description="个人信息保留天数；matcher retention 清除更早的联系方式、已结束的记录和日志细节",
     )
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
+        description="邮件中的链接以它开头，如 https://match.example.cn；缺省为 http://MATCHER_HOST:MATCHER_PORT",
+    )
+    smtp_host: str | None = Field(None, description="发信服务器（SMTP）的地址；缺省不能发信")
+    smtp_port: int | None = Field(
+        None, ge=1, le=65535, description="发信服务器的端口；缺省按加密方式为 25（none）、587（starttls）或 465（tls）"
+    )
+    smtp_security: Literal["none", "starttls", "tls"] = Field("starttls", description="发信连接的加密方式")
+    smtp_user: str | None = Field(None, description="发信服务器的登录名；缺省不登录")
+    smtp_password: SecretStr | None = Field(None, description="发信服务器的登录密码")
+    mail_from: str | None = Field(None, description="发件人，如 “科技成果匹配平台 <match@example.cn>”；缺省不能发信")
+    mail_per_minute: int = Field(3000, ge=1, le=100_000, description="每分钟最多发出多少封邮件")
     refresh_seconds: float = Field(1.0, gt=0, le=60, description="API 检查新数据的间隔（秒）")
 
     @cached_property
     def store_url(self) -> str:
         """The store's SQLAlchemy address."""
         return self.database_url or f"sqlite:///{self.home.absolute() / 'matcher.db'}"
+
+    @property
+    def base_url(self) -> str:
+        """What links in mails begin with, without a slash at the end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -22,7 +22,7 @@ from matcher.rows import AUDITED_COLUMNS, StoredRecord, from_row, to_row
 
 Outcome = Literal["added", "updated", "unchanged"]
 
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 # The source of what is left of an erased record: an empty row, from which indexes learn that it is gone.
 ERASED_SOURCE = "erased"
 

@@ -224,3 +224,156 @@ idempotency = Table(
     Column("body", Text, nullable=False),
     Column("created_at", String(32), nullable=False),
 )
+
+# People who receive mail: one row an address, however many accounts write to it.
+subscribers = Table(
+    "subscribers",
+    metadata,
+    Column("key", Key, primary_key=True, autoincrement=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("email", String(254), nullable=False, unique=True),
+    # Opens the address's own pages without a login, and signs its links.
+    Column("token", String(64), nullable=False, unique=True),
+    # 0: news for everybody instead of matches (PIPL, article 24).
+    Column("personalised", Integer, nullable=False, server_default="1"),
+    Column("created_at", String(32), nullable=False),
+    # Since when, and why, it gets no mail at all.
+    Column("suppressed_at", String(32)),
+    Column("suppressed_for", String(16)),
+    # Permanent refusals since the last mail that was taken.
+    Column("bounces", Integer, nullable=False, server_default="0"),
+)
+
+# What an address follows. Whoever set it up decides what it may bring: `account`, or 0 for what is public.
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("key", Key, primary_key=True, autoincrement=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("subscriber", Key, ForeignKey("subscribers.key", ondelete="CASCADE"), nullable=False),
+    Column("account", Key, nullable=False, server_default="0"),
+    Column("follows", String(16), nullable=False),
+    # Of the record or institution that is followed; none for a text, or for all records of the account.
+    Column("subject", String(32)),
+    Column("title", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("kinds", JSON, nullable=False),
+    Column("programmes", JSON, nullable=False),
+    Column("regions", JSON, nullable=False),
+    Column("min_level", Integer, nullable=False),
+    Column("frequency", String(8), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("confirmed_at", String(32)),
+    Column("ended_at", String(32)),
+    # How far the store had come, and which model and ranker there were, when it was matched last, and on what day.
+    Column("matched_revision", BigInteger),
+    Column("matched_with", String(64)),
+    Column("matched_on", String(10)),
+    Index(None, "subscriber"),
+    Index(None, "account"),
+)
+
+# Every pair that has been put into a mail, with the highest level that was told.
+mailed = Table(
+    "mailed",
+    metadata,
+    Column("subscription", Key, ForeignKey("subscriptions.key", ondelete="CASCADE"), primary_key=True),
+    # The record that asked, where a portfolio is followed; empty otherwise.
+    Column("asking_id", String(32), primary_key=True),
+    Column("record_id", String(32), primary_key=True),
+    Column("level", Integer, nullable=False),
+)
+
+# Mails to be sent, being sent, and sent. A person has one of a kind a day, whatever happens.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("key", Key, primary_key=True, autoincrement=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("subscriber", Key, ForeignKey("subscribers.key", ondelete="CASCADE"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("day", String(10), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    # Not to be tried again before.
+    Column("next_at", String(32), nullable=False),
+    Column("message", Text),
+    Column("created_at", String(32), nullable=False),
+    Column("done_at", String(32)),
+    UniqueConstraint("subscriber", "kind", "day"),
+    Index(None, "state"),
+)
+
+# What a digest holds, rendered when it is sent: what was hidden or withdrawn meanwhile stays out.
+outbox_items = Table(
+    "outbox_items",
+    metadata,
+    Column("outbox", Key, ForeignKey("outbox.key", ondelete="CASCADE"), primary_key=True),
+    Column("subscription", Key, ForeignKey("subscriptions.key", ondelete="CASCADE"), primary_key=True),
+    Column("asking_id", String(32), primary_key=True),
+    Column("record_id", String(32), primary_key=True),
+    Column("level", Integer, nullable=False),
+    # Told before, where the level has risen since.
+    Column("level_before", Integer),
+    Column("score", Float, nullable=False),
+    Column("why", JSON, nullable=False),
+)
+
+# Pairs that were listed to somebody, each with where it stands. One row a pair for the whole platform:
+# nobody is told of a lead as new that another is working on.
+leads = Table(
+    "leads",
+    metadata,
+    Column("key", Key, primary_key=True, autoincrement=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("need_id", String(32), nullable=False),
+    Column("offer_id", String(32), nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("status", String(16), nullable=False),
+    # To whom it was listed as new, and when; who works on it.
+    Column("listed_to", Key, nullable=False),
+    Column("listed_at", String(32), nullable=False),
+    Column("assignee", Key),
+    # Of a contract: yuan, the day, whether it is a major introduction (引进转化重大科技成果); of a loss, why.
+    Column("amount", BigInteger),
+    Column("signed_on", String(10)),
+    Column("major", Integer, nullable=False, server_default="0"),
+    Column("reason", String(16)),
+    Column("revision", Integer, nullable=False, server_default="1"),
+    Column("updated_at", String(32), nullable=False),
+    UniqueConstraint("need_id", "offer_id"),
+    Index(None, "offer_id"),
+    Index(None, "status"),
+    Index(None, "assignee"),
+    Index(None, "listed_to"),
+)
+
+# Who did what with a lead, when.
+lead_steps = Table(
+    "lead_steps",
+    metadata,
+    Column("key", Key, primary_key=True, autoincrement=True),
+    Column("lead", Key, ForeignKey("leads.key", ondelete="CASCADE"), nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("account", Key, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("details", JSON, nullable=False),
+    Index(None, "lead"),
+    Index(None, "account"),
+)
+
+# Questions for leads that somebody asks again and again.
+lead_lists = Table(
+    "lead_lists",
+    metadata,
+    Column("key", Key, primary_key=True, autoincrement=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("account", Key, nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("wanted", JSON, nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("drawn_at", String(32)),
+    UniqueConstraint("account", "name"),
+)

@@ -46,6 +46,14 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
         "max_body_bytes": "5000",
         "max_file_bytes": "5000000",
         "retention_days": "90",
+        "public_url": "https://match.example/app",
+        "smtp_host": "mail.example",
+        "smtp_port": "2525",
+        "smtp_security": "tls",
+        "smtp_user": "matcher",
+        "smtp_password": "geheim",
+        "mail_from": "平台 <match@mail.example>",
+        "mail_per_minute": "60",
         "refresh_seconds": "0.5",
     }
     for name, value in values.items():
@@ -54,7 +62,7 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
     assert settings.milvus_token
     assert settings.milvus_token.get_secret_value() == values["milvus_token"]
     shown = {name: str(getattr(settings, name)) for name in values}
-    assert shown == values | {"milvus_token": "**********"}
+    assert shown == values | {"milvus_token": "**********", "smtp_password": "**********"}
     assert "geheim" not in repr(settings)
     assert settings.store_url == "postgresql://host/name"
     # A setting that joins later joins this test.

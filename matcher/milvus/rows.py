@@ -224,7 +224,8 @@ def text_of(title_terms: Sequence[str], body_terms: Sequence[str]) -> str:
 def condition(generation: int, filters: Filters) -> str | None:
     """The filters as Milvus reads them, for the documents of one generation; None where nothing can meet them."""
     provinces = [PROVINCE_ORDER.index(name) for name in filters.provinces if name in PROVINCE_ORDER]
-    if not (filters.visibilities or filters.owner) or (filters.provinces and not provinces):
+    nothing = filters.among is not None and not filters.among
+    if nothing or not (filters.visibilities or filters.owner) or (filters.provinces and not provinces):
         return None
     seen = _within("visibility", [VISIBILITY_ORDER.index(v) for v in filters.visibilities])
     if filters.owner:
@@ -238,6 +239,8 @@ def condition(generation: int, filters: Filters) -> str | None:
         parts.append(_within("programmes", [bits for bits in range(1 << len(PROGRAMME_CODES)) if bits & asked]))
     if provinces:
         parts.append(_within("province", provinces))
+    if filters.among is not None:
+        parts.append(with_keys(filters.among))
     return " and ".join(parts)
 
 

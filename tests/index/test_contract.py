@@ -198,6 +198,13 @@ def test_filters_of_several_sorts_must_all_be_met(index: Index) -> None:
     assert rankings(index, ask("银耳"), nobody) in ([], [[], [], []])
 
 
+def test_only_what_is_among_the_wanted_is_found(index: Index) -> None:
+    write(index, [index_document(key, "银耳 烘干", "热泵") for key in range(1, 6)])
+    for among, found in (((2, 4, 99), {2, 4}), ((), set())):
+        answer = index.search(ask("银耳 烘干"), Filters(visibilities=("public",), among=among), 10)
+        assert {key for keys in answer.values() for key in keys.tolist()} == found
+
+
 def test_a_place_that_nobody_knows_has_no_documents(index: Index) -> None:
     write(index, [mushroom(1), mushroom(2, province="加利福尼亚")])
     nowhere = Filters(visibilities=("public",), provinces=("加利福尼亚",))
