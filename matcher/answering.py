@@ -236,6 +236,7 @@ def _filters(query: MatchQuery) -> Filters:
         kinds=kinds,
         programmes=query.programmes,
         provinces=query.provinces,
+        among=query.among,
     )
 
 

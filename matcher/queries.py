@@ -28,6 +28,7 @@ class MatchQuery:
     :param viewer: who asks, which decides what is found.
     :param exclude: a record that is not to be found, as when it asks itself.
     :param similar: whether records of the question's own side are wanted.
+    :param among: only records with these numbers are found; None does not restrict.
     """
 
     text: str
@@ -42,6 +43,7 @@ class MatchQuery:
     viewer: Viewer = PUBLIC
     exclude: int | None = None
     similar: bool = False
+    among: tuple[int, ...] | None = None
 
     @property
     def from_offer(self) -> bool:
