@@ -269,6 +269,7 @@ class Matcher:
             exclude=stored.key,
             similar=similar,
             partners=partners,
+            keep=True,
         )
 
     def match_all(self, query: BatchQuery, progress: Progress | None = None) -> Iterator[Matches]:
