@@ -23,6 +23,7 @@ from api.routes import (
     people,
     programmes,
     records,
+    summary,
     tag,
     uploads,
 )
@@ -81,6 +82,7 @@ def create_app(settings: Settings | None = None, matcher: Matcher | None = None)
         judgements,
         accounts,
         people,
+        summary,
         health,
     ):
         app.include_router(subject.router)

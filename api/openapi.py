@@ -31,7 +31,7 @@ TAGS = [
     {"name": "上传", "description": "成批上传文件并查看处理结果"},
     {"name": "标注", "description": "中介对匹配的评价，用于训练排序"},
     {"name": "重复", "description": "可能重复的记录，合并与撤销"},
-    {"name": "统计", "description": "按类型、专项、省份计数"},
+    {"name": "统计", "description": "按类型、专项、地区计数"},
     {"name": "账号", "description": "账号、密钥和网页登录"},
     {"name": "运行", "description": "存活、就绪和运行指标"},
 ]
@@ -50,6 +50,9 @@ EXAMPLES: Mapping[str, Any] = {
     "min_level": 2,
     "cursor": "MTAyNA",
     "state": "proposed",
+    "from": "2026-01-01",
+    "to": "2026-12-31",
+    "format": "json",
     "number": 7,
     "key_id": "key-1f2e3d4c5b6a",
     "need_id": examples.STORED_NEED["id"],
