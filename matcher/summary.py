@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,6 +25,8 @@ from matcher.store import live
 from matcher.targets import Policy, Target, policy
 from matcher.visibility import Viewer
 
+# Code, if it has one, and name.
+Place = tuple[str | None, str]
 # What everybody knows of who brings the two sides together.
 _OPEN: Final = Viewer("intermediary").sight
 # A lead that came as far as one of these has been talked about; one that is lost was, if its steps say so.
@@ -147,63 +149,79 @@ class Summary:
 def summarise(database: Database, period: Period) -> Summary:
     """Count everything."""
     plan = policy()
+    programmes: dict[str | None, Counter[str]] = {code: Counter() for code in (*PROGRAMME_NAMES, None)}
+    regions = _Regions(plan)
     with database.reading.connect() as connection:
-        total = _total(connection, period)
-        return Summary(
-            day=datetime.datetime.now(CHINA).date(),
-            period=period,
-            policy=plan,
-            targets=_progress(connection, period, plan),
-            programmes=_programmes(connection, period),
-            regions=_regions(connection, period, plan),
-            total=total,
-        )
+        _count_records(connection, programmes, regions)
+        _count_leads(connection, period, programmes, regions)
+        targets = _progress(connection, period, plan)
+    total = sum(regions.rows.values(), Counter[str]())  # everything is in one place, but may be in several programmes
+    return Summary(
+        day=datetime.datetime.now(CHINA).date(),
+        period=period,
+        policy=plan,
+        targets=targets,
+        programmes=tuple(
+            _row(code, PROGRAMME_NAMES[code] if code else NO_PROGRAMME, own) for code, own in programmes.items()
+        ),
+        regions=tuple(_row(*place, own) for place, own in regions.rows.items()),
+        total=_row(None, "合计", total),
+    )
 
 
-def _total(connection: Connection, period: Period) -> Counts:
-    r = tables.records.c
-    counter = Counter[str]()
-    for kind, count in connection.execute(select(r.kind, func.count()).where(*_standing()).group_by(r.kind)):
-        counter[_side(kind)] += count
-    _add_leads(counter, connection.execute(_leads(period)).one())
-    return _row(None, "合计", counter)
-
-
-def _programmes(connection: Connection, period: Period) -> tuple[Counts, ...]:
+def _count_records(
+    connection: Connection,
+    programmes: Mapping[str | None, Counter[str]],
+    regions: _Regions,
+) -> None:
     r, t = tables.records.c, tables.tags.c
-    counters: dict[str | None, Counter[str]] = {code: Counter() for code in (*PROGRAMME_NAMES, None)}
-    records = select(t.code, r.kind, func.count()).select_from(tables.records.outerjoin(tables.tags))
-    for code, kind, count in connection.execute(records.where(*_standing()).group_by(t.code, r.kind)):
-        counters[code][_side(kind)] += count
-    for code, *figures in connection.execute(_leads(period, t.code, tagged=True)):
-        _add_leads(counters[code], figures)
-    return tuple(Counts(code, PROGRAMME_NAMES[code] if code else NO_PROGRAMME, **own) for code, own in counters.items())
+    place = (r.region_code, r.county, r.province)
+    placed = select(*place, r.kind, func.count()).where(*_standing()).group_by(*place, r.kind)
+    for code, county, province, kind, count in connection.execute(placed):
+        regions.of(code, county, province)[_side(kind)] += count
+    tagged = select(t.code, r.kind, func.count()).select_from(tables.records.outerjoin(tables.tags))
+    for programme, kind, count in connection.execute(tagged.where(*_standing()).group_by(t.code, r.kind)):
+        programmes[programme][_side(kind)] += count
 
 
-def _regions(connection: Connection, period: Period, plan: Policy) -> tuple[Counts, ...]:
-    r, n = tables.records.c, _need.c
-    places: list[tuple[str | None, str]] = [*counties(plan.region).items()]
-    places += [(None, zone.name) for zone in plan.zones]
-    places += [(plan.region, plan.city + NO_COUNTY), (None, ELSEWHERE), (None, NOWHERE)]
-    counters = {place: Counter[str]() for place in places}
-    records = select(r.region_code, r.county, r.province, r.kind, func.count()).where(*_standing())
-    groups = (r.region_code, r.county, r.province)
-    for code, county, province, kind, count in connection.execute(records.group_by(*groups, r.kind)):
-        counters[_place(code, county, province, plan)][_side(kind)] += count
-    for code, county, province, *figures in connection.execute(_leads(period, n.region_code, n.county, n.province)):
-        _add_leads(counters[_place(code, county, province, plan)], figures)
-    return tuple(_row(*place, own) for place, own in counters.items())
+def _count_leads(
+    connection: Connection,
+    period: Period,
+    programmes: Mapping[str | None, Counter[str]],
+    regions: _Regions,
+) -> None:
+    n, t = _need.c, tables.tags.c
+    own: dict[int, list[str | None]] = {}
+    tagged = select(t.key, t.code).join_from(tables.tags, _need, n.key == t.key).where(n.kind == "need")
+    for key, programme in connection.execute(tagged):
+        own.setdefault(key, []).append(programme)
+    for key, code, county, province, *values in connection.execute(_leads_by_need(period)):
+        figures = dict(zip(_OF_LEADS, map(int, values), strict=True))
+        regions.of(code, county, province).update(figures)
+        for programme in own.get(key, [None]):
+            programmes[programme].update(figures)
 
 
-def _place(code: str | None, county: str | None, province: str | None, plan: Policy) -> tuple[str | None, str]:
-    """The row that a place belongs to."""
-    known = counties(plan.region)
-    if code in known:
-        return code, known[code]
-    if code == plan.region:
-        zone = next((zone.name for zone in plan.zones if county in zone.called), None)
-        return (None, zone) if zone else (plan.region, plan.city + NO_COUNTY)
-    return None, ELSEWHERE if code or province or county else NOWHERE
+class _Regions:
+    """The rows of places."""
+
+    def __init__(self, plan: Policy) -> None:
+        self._plan = plan
+        self._counties = counties(plan.region)
+        zones: list[Place] = [(None, zone.name) for zone in plan.zones]
+        rest: list[Place] = [(plan.region, plan.city + NO_COUNTY), (None, ELSEWHERE), (None, NOWHERE)]
+        self.rows: Mapping[Place, Counter[str]] = {
+            place: Counter() for place in (*self._counties.items(), *zones, *rest)
+        }
+
+    def of(self, code: str | None, county: str | None, province: str | None) -> Counter[str]:
+        """The row that a place belongs to."""
+        if code in self._counties:
+            return self.rows[code, self._counties[code]]
+        if code == self._plan.region:
+            zone = next((zone.name for zone in self._plan.zones if county in zone.called), None)
+            return self.rows[(None, zone) if zone else (code, self._plan.city + NO_COUNTY)]
+        return self.rows[None, ELSEWHERE if code or province or county else NOWHERE]
 
 
 def _progress(connection: Connection, period: Period, plan: Policy) -> tuple[Progress, ...]:
@@ -252,34 +270,30 @@ def _talked(period: Period) -> ColumnElement[bool]:
     le, step = tables.leads.c, tables.lead_steps.c
     steps = exists().where(step.lead == le.key, step.status.in_(_TALKS), period.holds_moment(step.at))
     # Without a period what it is today will do.
-    return or_(steps, _signed(period) if period.first or period.last else le.status.in_(_TALKS))
+    return or_(_signed(period) if period.first or period.last else le.status.in_(_TALKS), steps)
 
 
 def _major_offer() -> ColumnElement[Any]:
     return case((tables.leads.c.major != 0, tables.leads.c.offer_id))
 
 
-def _leads(period: Period, *groups: ColumnElement[Any], tagged: bool = False) -> Select[Any]:
-    """Figures of leads in the order of `_OF_LEADS`, behind what they are grouped by."""
-    le, t = tables.leads.c, tables.tags.c
+def _leads_by_need(period: Period) -> Select[Any]:
+    """Of each need its key, its place, and the figures of its leads in the order of `_OF_LEADS`."""
+    le, n = tables.leads.c, _need.c
     signed = _signed(period)
     figures = (
         func.count(),
         func.sum(case((_talked(period), 1), else_=0)),
         func.sum(case((signed, 1), else_=0)),
-        func.sum(case((signed, le.amount), else_=0)),
+        func.sum(case((signed, func.coalesce(le.amount, 0)), else_=0)),
         func.sum(case((and_(signed, le.major != 0), 1), else_=0)),
     )
-    source = _joined().outerjoin(tables.tags, t.key == _need.c.key) if tagged else _joined()
-    return select(*groups, *figures).select_from(source).where(*_known()).group_by(*groups)
+    groups = (n.key, n.region_code, n.county, n.province)
+    return select(*groups, *figures).select_from(_joined()).where(*_known()).group_by(*groups)
 
 
 def _row(code: str | None, name: str, counter: Counter[str]) -> Counts:
     return Counts(code, name, *(counter[figure] for figure in FIGURES))
-
-
-def _add_leads(counter: Counter[str], figures: Iterable[Any]) -> None:
-    counter.update({name: int(value or 0) for name, value in zip(_OF_LEADS, figures, strict=True)})
 
 
 def _side(kind: str) -> str:
