@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from matcher import wording
 from matcher.briefs import Brief, BriefItem
+from matcher.consent import CONFIRM_DAYS
 from matcher.letters import Letter
 from matcher.links import person_page, record_link, unsubscribe_page
 from matcher.normal import clean
@@ -25,8 +26,6 @@ from matcher.sentences import sentences
 from matcher.subscribers import Subscriber, Subscription
 from matcher.why_sentence import why_sentence
 
-# Days in which a request may be confirmed.
-CONFIRM_DAYS = 7
 # Of the first sentence of an abstract, where there is no match to explain.
 SUMMARY_SHOWN = 100
 # What a mail program would make a link of. Anybody may enter anybody's address: nobody shall send his

@@ -15,7 +15,9 @@ from api.problems import KINDS
 
 # Mail programs look at a page's head before they show its link.
 READ = ["GET", "HEAD"]
-NOT_THERE = "这个地址没有内容，或者您无权查看。记录可能已撤回或改为不公开，链接也可能不完整。请使用最近一封邮件中的链接。"
+NOT_THERE = (
+    "这个地址没有内容，或者您无权查看。记录可能已撤回或改为不公开，链接也可能不完整。请使用最近一封邮件中的链接。"
+)
 
 logger = logging.getLogger(__name__)
 
