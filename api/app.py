@@ -25,6 +25,7 @@ from api.routes import (
     people,
     programmes,
     records,
+    subscriptions,
     tag,
     uploads,
 )
@@ -81,6 +82,7 @@ def create_app(settings: Settings | None = None, matcher: Matcher | None = None)
         uploads,
         duplicates,
         judgements,
+        subscriptions,
         accounts,
         people,
         health,

@@ -120,6 +120,15 @@ class SubscriptionBook:
                 found.update((key, email) for key, email in connection.execute(query))
         return found
 
+    def known(self, email: str) -> Subscriber:
+        """Whose address this is; made known where it is not, as for one that is to get no mail.
+
+        :raises InvalidSubscription: if it is no address.
+        """
+        address = check_address(email)
+        with self._database.writing() as connection:
+            return _find_or_make(connection, address, now())
+
     def suppress(self, subscriber: Subscriber, why: Suppressed) -> None:
         """Send an address nothing any more, whoever asks. What the person says counts more than an earlier reason."""
         s = tables.subscribers.c
