@@ -63,12 +63,14 @@ class _Section:
     """The entries of one subscription.
 
     :param reason: why the reader gets them, in one sentence.
+    :param omitted: how many more there are.
     """
 
     heading: str
     link: str | None
     reason: str
     entries: tuple[_Entry, ...]
+    omitted: int
 
 
 def digest_letter(brief: Brief, base_url: str, sender_name: str) -> Letter:
@@ -87,7 +89,8 @@ def digest_letter(brief: Brief, base_url: str, sender_name: str) -> Letter:
         subscription, subject = section.subscription, section.subject
         link = record_link(base_url, subscriber, subject.id) if subject else None
         reason = f"您订阅了以上匹配：{wording.conditions(subscription)}。"
-        sections.append(_Section(wording.followed(subscription, subject), link, reason, tuple(entries)))
+        heading = wording.followed(subscription, subject)
+        sections.append(_Section(heading, link, reason, tuple(entries), section.omitted))
     items = [item for section in brief.sections for item in section.items]
     count = _counted(items)
     subject_line = f"技术匹配简报：{count}（{wording.month_and_day(brief.day)}）"

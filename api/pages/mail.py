@@ -16,8 +16,7 @@ from api.pages.rendering import SECRET, page
 from api.pages.routing import READ, PageRoute, not_there
 from api.problems import Refused
 from matcher import wording
-from matcher.engine import Matcher
-from matcher.rows import StoredRecord
+from matcher.following import Following
 from matcher.subscribers import Subscriber, Subscription
 from matcher.visibility import PUBLIC
 
@@ -39,14 +38,15 @@ def person(token: str, matcher: StoreMatcher, _: Counted, done: Annotated[str, Q
     """What somebody follows."""
     subscriber = matcher.subscriptions.by_token(token)
     own = matcher.subscriptions.of(subscriber)
+    following = Following(matcher.store, matcher.accounts)
     return page(
         "person.html",
         token=subscriber.token,
         address=_masked_address(subscriber.email),
         done=DONE.get(done, ""),
         subscriber=subscriber,
-        waiting=[_words(matcher, one) for one in own if not one.active],
-        running=[_words(matcher, one) for one in own if one.active],
+        waiting=[_words(following, one) for one in own if not one.active],
+        running=[_words(following, one) for one in own if one.active],
     )
 
 
@@ -95,7 +95,9 @@ def ask_to_unsubscribe(token: str, matcher: StoreMatcher, _: Counted) -> Respons
 def unsubscribe(token: str, matcher: StoreMatcher, _: Counted) -> Response:
     """End all mail at once, whatever the body says: RFC 8058 sends one, the button sends none."""
     subscriber = matcher.subscriptions.by_token(token)
-    matcher.subscriptions.suppress(subscriber, "unsubscribed")
+    # He gets nothing already, and could lift his own word afterwards, but not the operator's.
+    if subscriber.suppressed_for != "operator":
+        matcher.subscriptions.suppress(subscriber, "unsubscribed")
     return page("unsubscribed.html", token=subscriber.token, address=_masked_address(subscriber.email))
 
 
@@ -110,19 +112,12 @@ def _back(subscriber: Subscriber, done: str) -> Response:
     return RedirectResponse(f"../{subscriber.token}?done={done}", 303, SECRET)
 
 
-def _words(matcher: Matcher, subscription: Subscription) -> dict[str, str]:
-    what = wording.followed(subscription, _subject(matcher, subscription))
-    return {"id": subscription.id, "what": what, "how": wording.conditions(subscription)}
-
-
-def _subject(matcher: Matcher, subscription: Subscription) -> StoredRecord | None:
-    """What is followed, as the reader may see it; before he has said yes, no more than everybody sees."""
-    if subscription.subject is None:
-        return None
-    viewer = PUBLIC
-    if subscription.active and subscription.account:
-        viewer = matcher.accounts.by_key(subscription.account).viewer
-    return matcher.records([subscription.subject], viewer).get(subscription.subject)
+def _words(following: Following, subscription: Subscription) -> dict[str, str]:
+    # Before he has said yes, whoever reads this gets to see no more than everybody.
+    viewer = following.viewer(subscription) if subscription.active else PUBLIC
+    subject = following.subject(subscription, viewer) if viewer else None
+    what, how = wording.followed(subscription, subject), wording.conditions(subscription)
+    return {"id": subscription.id, "what": what, "how": how}
 
 
 def _masked_address(email: str) -> str:

@@ -16,6 +16,7 @@ from api.pages.routing import READ, PageRoute, not_there
 from matcher import wording
 from matcher.engine import Matcher
 from matcher.errors import NotFound
+from matcher.following import Following
 from matcher.links import is_signed
 from matcher.records import KIND_NAMES, Achievement, Institution, Need, Patent, Record
 from matcher.rows import StoredRecord
@@ -56,11 +57,11 @@ def _subscriber_viewers(matcher: Matcher, subscriber_id: str, signature: str, re
     if not is_signed(subscriber, record_id, signature):
         return
     yield PUBLIC
-    accounts = {one.account: None for one in matcher.subscriptions.of(subscriber) if one.active and one.account}
-    for key in accounts:
-        account = matcher.accounts.by_key(key)
-        if account.closed_at is None:
-            yield account.viewer
+    following = Following(matcher.store, matcher.accounts)
+    for one in matcher.subscriptions.of(subscriber):
+        viewer = following.viewer(one)
+        if one.active and one.account and viewer:
+            yield viewer
 
 
 def _record_page(stored: StoredRecord, secret: bool) -> Response:
