@@ -23,6 +23,7 @@ from api.routes import (
     people,
     programmes,
     records,
+    subscriptions,
     tag,
     uploads,
 )
@@ -79,6 +80,7 @@ def create_app(settings: Settings | None = None, matcher: Matcher | None = None)
         uploads,
         duplicates,
         judgements,
+        subscriptions,
         accounts,
         people,
         health,

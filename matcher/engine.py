@@ -44,6 +44,7 @@ from matcher.replies import Replies
 from matcher.rows import StoredRecord
 from matcher.settings import Settings
 from matcher.store import Store, no_record
+from matcher.subscriptions import SubscriptionBook
 from matcher.text import Tokenizer, normalize
 from matcher.uploads import Uploads
 from matcher.vectors import VectorCache
@@ -66,6 +67,7 @@ class Matcher:
         self.replies = Replies(self.store.database)
         self.judgements = JudgementBook(self.store.database)
         self.listing = Listing(self.store)
+        self.subscriptions = SubscriptionBook(self.store.database)
         self.uploads = Uploads(self.store, self.accounts, settings.home / "uploads", settings.max_file_bytes)
         self.duplicates = Duplicates(self.store, lambda: self.index, self.records)
         self.people = People(self.store, settings.home, self._forget)
