@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
 from api.openapi import FILE, as_text
-from api.schemas import accounts, answered, asked, duplicates, records, summary, uploads
+from api.schemas import accounts, answered, asked, duplicates, records, subscriptions, summary, uploads
 
 OPEN = {("get", "/healthz"), ("get", "/readyz"), ("get", "/metrics")}
 ROUTES = OPEN | {
@@ -40,6 +40,10 @@ ROUTES = OPEN | {
     ("get", "/v1/duplicates"),
     ("post", "/v1/duplicates/{number}"),
     ("get", "/v1/records/{id}/sources"),
+    ("get", "/v1/subscriptions"),
+    ("post", "/v1/subscriptions"),
+    ("get", "/v1/subscriptions/{id}"),
+    ("delete", "/v1/subscriptions/{id}"),
     ("get", "/v1/account/export"),
     ("delete", "/v1/account"),
     ("get", "/v1/account"),
@@ -51,7 +55,7 @@ ROUTES = OPEN | {
     ("post", "/v1/accounts"),
     ("delete", "/v1/accounts/{id}"),
 }
-MODULES = (accounts, answered, asked, duplicates, records, summary, uploads)
+MODULES = (accounts, answered, asked, duplicates, records, subscriptions, summary, uploads)
 
 
 def models() -> list[type[BaseModel]]:
