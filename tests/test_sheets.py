@@ -32,7 +32,7 @@ COLUMNS = [
     Column("截止日期", "date", 12),
     Column("页面", "link", 30),
 ]
-ROW = [4, "银耳低温烘干", 1_500_000, 0.83, "2026-12-31", ("查看", "https://match.example.cn/r/need-1?a=1&b=2#x")]
+ROW = [4, "银耳低温烘干", 1_500_000, 0.83, "2026-12-31", ("查看", "https://match.platform.example/r/need-1?a=1&b=2#x")]
 TEXT = [Column("文字", "text", 20)]
 LINK = [Column("页面", "link", 20)]
 
@@ -67,7 +67,7 @@ def test_each_kind_of_cell_comes_back_as_what_it_is() -> None:
     assert (score.value, score.data_type) == (0.83, "n")
     assert day.value.isoformat() == "2026-12-31T00:00:00" and day.is_date
     assert page.value == "查看"
-    assert page.hyperlink.target == "https://match.example.cn/r/need-1?a=1&b=2" and page.hyperlink.location == "x"
+    assert page.hyperlink.target == "https://match.platform.example/r/need-1?a=1&b=2" and page.hyperlink.location == "x"
     read = CalamineWorkbook.from_filelike(io.BytesIO(written(COLUMNS, [ROW]))).get_sheet_by_name("线索").to_python()
     assert read[1] == ["4 强相关", "银耳低温烘干", 1_500_000, 0.83, datetime.date(2026, 12, 31), "查看"]
 
