@@ -15,8 +15,8 @@ from email.parser import BytesHeaderParser
 from email.policy import compat32
 from typing import BinaryIO, Literal
 
-from matcher.errors import UnreadableFile
-from matcher.mailbox import mailbox
+from matcher.addresses import check_address
+from matcher.errors import InvalidSubscription, UnreadableFile
 from matcher.outbox import Outbox
 from matcher.refusals import Reply, read_reply
 
@@ -27,6 +27,8 @@ HEADER_LIMIT = 200_000
 PART_LIMIT = 50
 # Recipients in one notification; a mail of ours has one.
 RECIPIENT_LIMIT = 20
+# Characters of an address that are looked at.
+_ADDRESS_LIMIT = 320
 _ID_LIMIT = 50
 _MESSAGE_ID = re.compile(r"<([A-Za-z0-9_-]{1,64})@[^<>\s@]{1,255}>")
 _END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
@@ -183,5 +185,7 @@ def _ids(values: list[str]) -> list[str]:
 def _address(group: Message, name: str) -> str | None:
     """Of ``rfc822; a@example.cn``."""
     value = _text(group, name).partition(";")[2].strip().strip("<>")
-    found = mailbox(value)
-    return found.address if found else None
+    try:
+        return check_address(value[:_ADDRESS_LIMIT])
+    except InvalidSubscription:
+        return None
