@@ -113,17 +113,20 @@ def _refused(group: Message, ids: tuple[str, ...]) -> Iterator[Notice]:
     """The refusal in one recipient's fields, if it is one."""
     if _text(group, "Action").lower() != "failed":
         return
-    status = re.match(r"[245]\.\d{1,3}\.\d{1,3}", _text(group, "Status"))
+    status = re.match(r"[45]\.\d{1,3}\.\d{1,3}", _text(group, "Status"))
     said = _text(group, "Diagnostic-Code").partition(";")[2].strip()
     quoted = re.match(r"5\d\d(?!\d)", said)
     if not (status or quoted):
         return
     number = status[0] if status else ""
     # Refused for good says the action; 4.x.x is what the server heard last before it gave up.
-    code = int(quoted[0]) if quoted else int(f"{number[0]}50")
+    code = int(quoted[0]) if quoted else int(f"{number[0]}54")
     reply = read_reply(code, said[3:] if quoted else said)
+    # Exim writes 5.0.0 whatever it was; then the number that the other server gave is better, or none.
+    known = None if number.endswith(".0.0") else number or None
+    reply = Reply(code, known or reply.status, reply.text or number)
     recipient = _address(group, "Final-Recipient") or _address(group, "Original-Recipient")
-    yield Notice(ids, recipient, Reply(code, number or reply.status, reply.text or number))
+    yield Notice(ids, recipient, reply)
 
 
 def _plain(head: Message, body: bytes) -> list[Notice]:

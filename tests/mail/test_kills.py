@@ -30,7 +30,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def run_until_killed(home: Path, sink: Sink, fatal: str) -> None:
-    """One run that dies at a step of its own, or at a stage that the server sees, with its second mail if there is one."""
+    """One run that dies with its second mail, at a step of its own or at a stage that the server sees."""
     if fatal in STEPS:
         child = start(home, sink, fatal)
     else:
@@ -89,7 +89,7 @@ def test_killed_at_any_moment_nobody_gets_two_and_whoever_got_none_is_named(
 ) -> None:
     fill(database, PEOPLE)
     moments = random.Random(20261123)
-    killed = 0
+    runs = killed = 0
 
     def script(*_: object) -> None:
         time.sleep(0.002)
@@ -97,7 +97,8 @@ def test_killed_at_any_moment_nobody_gets_two_and_whoever_got_none_is_named(
     sink.script = script
     while outbox.counts()["waiting"] + outbox.counts()["claimed"] + outbox.counts()["handed"]:
         child = start(home, sink)
-        child.join(moments.uniform(0.05, 0.4))
+        runs += 1  # on a machine that is busy with other things the first may die before they begin
+        child.join(moments.uniform(0.02, 0.15) * (1 + runs / 10))
         if child.is_alive():
             child.kill()
             killed += 1
