@@ -16,7 +16,7 @@ from typing import Any
 import openpyxl
 import pytest
 import time_machine
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
 from python_calamine import CalamineWorkbook
@@ -96,6 +96,8 @@ def test_a_text_stays_text_also_when_somebody_edits_it(text: str) -> None:
     assert cell.quotePrefix or text[0] not in "=+-@\t＝"
 
 
+# A workbook takes some milliseconds, and a busy machine makes that many more.
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.text(max_size=40), max_size=20))
 def test_any_text_comes_back_as_that_text_and_never_as_a_formula(texts: list[str]) -> None:
     content = written(TEXT, [[text] for text in texts])
@@ -108,6 +110,7 @@ def test_any_text_comes_back_as_that_text_and_never_as_a_formula(texts: list[str
     assert b"<f>" not in zipfile.ZipFile(io.BytesIO(content)).read("xl/worksheets/sheet1.xml")
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=20))
 def test_any_text_in_a_csv_is_harmless_and_else_unchanged(texts: list[str]) -> None:
     rows = [[text, "。"] for text in texts]
@@ -209,6 +212,7 @@ def test_what_is_not_of_its_column_s_kind_is_written_as_text(value: object, kind
     assert (found.isoformat() if isinstance(found, datetime.datetime) else found) == shown
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.text(max_size=60), min_size=1, max_size=6))
 def test_any_names_of_sheets_are_made_fit(names: list[str]) -> None:
     content = io.BytesIO()
