@@ -198,7 +198,7 @@ def test_both_forms_hold_the_same_matches_with_the_same_links() -> None:
 def test_a_full_mail_is_shown_whole_by_programs_that_cut_long_ones_off() -> None:
     passage = "鲜银耳先在三十八度大风量定型，再升至四十八度排湿，" * 6
     found = [
-        offer(n, f"第{n}项" + "分段变温热泵烘干" * 3, institution="蜀北农林大学", province="四川省") for n in range(40)
+        offer(n, f"第{n}项" + "分段变温热泵烘干" * 3, institution="蜀北农林大学", province="四川省") for n in range(60)
     ]
     assert len(digest(*(item(one, passage=passage) for one in found)).html.encode()) < CLIPPED
 
