@@ -28,6 +28,7 @@ from matcher.wishes import Wish
 
 FOLDER = Path(__file__).parent.parent / "docs"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+HOW_TO_INSTALL = "没有找到 Chromium。请先安装，例如 apt-get install chromium fonts-noto-cjk。"
 # Without these it looks for hosts that nobody here needs; as root it starts only without its sandbox.
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
@@ -99,7 +100,7 @@ def photograph(page: str, width: int, scale: float, to: Path) -> None:
     """
     found = browser()
     if found is None:
-        raise NoPicture("没有找到 Chromium。请先安装，例如 apt-get install chromium fonts-noto-cjk。")
+        raise NoPicture(HOW_TO_INSTALL)
     frame = f'<iframe width="{width}" height="{TALL}" style="border:0;display:block" srcdoc="{html.escape(page)}">'
     with tempfile.TemporaryDirectory() as folder:
         outer, shot = Path(folder, "page.html"), Path(folder, "shot.png")

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bench.picture import FLAGS, browser
+from bench.picture import FLAGS, HOW_TO_INSTALL, browser
 from tests.e2e.running import Service, matcher, service
 
 OFFERS = """编号,成果名称,成果简介,完成单位
@@ -80,7 +80,7 @@ def html_of(mail: EmailMessage) -> str:
 def chromium() -> str:
     found = browser()
     if found is None:
-        pytest.skip("没有 Chromium；可用 apt-get install chromium 安装")
+        pytest.skip(HOW_TO_INSTALL)
     return found
 
 
