@@ -15,6 +15,9 @@ import httpx
 import pytest
 
 from bench.picture import FLAGS, HOW_TO_INSTALL, browser
+from matcher.engine import Matcher
+from matcher.settings import Settings
+from matcher.wishes import Wish
 from tests.e2e.running import Service, matcher, service
 
 OFFERS = """编号,成果名称,成果简介,完成单位
@@ -42,9 +45,11 @@ def home(model_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "model").symlink_to(model_home / "model")
     table = home / "offers.csv"
     table.write_text(OFFERS, "utf-8")
-    assert matcher(home, "ingest", table).returncode == 0
-    made = matcher(home, "subscribe", "--email", READER, "--text", NEED, "--min-level", "2", "--confirmed")
-    assert made.returncode == 0, made.stderr
+    # Without a process: neither needs the model.
+    opened = Matcher(Settings(home=home))
+    assert opened.ingest(table).counts["added"] == 1
+    opened.subscriptions.add(READER, Wish(follows="text", text=NEED, min_level=2), confirmed=True)
+    opened.close()
     return home
 
 
