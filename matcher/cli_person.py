@@ -59,7 +59,8 @@ def erase(
                 public = len(held["records"]) - hidden
                 say(
                     f"将关闭账号“{found.name}”，删除它的 {hidden} 条未公开的记录、{len(held['keys'])} 个密钥和"
-                    f" {len(held['uploads'])} 个上传文件；{public} 条公开的记录保留，但不再含有联系方式。"
+                    f" {len(held['uploads'])} 个上传文件、"
+                    f"{len(held['subscriptions'])} 个订阅；{public} 条公开的记录保留，但不再含有联系方式。"
                 )
                 _ask_to_confirm()
             erased = matcher.people.erase_account(found, whole=True)
@@ -68,7 +69,8 @@ def erase(
                 held = matcher.people.export_person(contact or "")
                 say(
                     f"将从 {len(held['contacts'])} 条记录中删除联系方式，从 {len(held['texts'])} 条记录的正文中"
-                    f"删除提到此人之处。发明人姓名（{len(held['inventor_of'])} 件专利）是公告内容，予以保留。"
+                    f"删除提到此人之处，并删除 {len(held['subscribers'])} 个订阅邮箱及其订阅。"
+                    f"发明人姓名（{len(held['inventor_of'])} 件专利）是公告内容，予以保留。"
                 )
                 _ask_to_confirm()
             erased = matcher.people.erase_person(contact or "", whole=True)
@@ -111,7 +113,8 @@ def _report(erased: Erased, as_json: bool) -> None:
     else:
         say(
             f"已删除记录 {len(erased.records)} 条、联系方式 {erased.contacts} 条、账号 {erased.accounts} 个、"
-            f"密钥 {erased.keys} 个、文件 {erased.files} 个；修改记录 {len(erased.changed)} 条。"
+            f"密钥 {erased.keys} 个、订阅人 {erased.subscribers} 个、文件 {erased.files} 个；"
+            f"修改记录 {len(erased.changed)} 条。"
         )
     if not erased.complete:
         say("另一个进程正在使用数据库或索引，其中可能还有残留。请在它结束后运行 matcher retention 清除。")

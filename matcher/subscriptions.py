@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, exists, false, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, false, func, insert, or_, select, update
 
 from matcher import tables
 from matcher.addresses import check_address, same_address
@@ -19,6 +19,7 @@ from matcher.audit import OPERATOR_ACCOUNT, Entry, now, write
 from matcher.consent import CONFIRM_DAYS, UNCONFIRMED_LIMIT, ask, confirm, earliest, is_open
 from matcher.database import Database, batches
 from matcher.errors import InvalidSubscription, NotFound
+from matcher.recipients import forget_idle
 from matcher.store import ERASED_SOURCE, no_record
 from matcher.subscribers import Subscriber, Subscription, Suppressed
 from matcher.visibility import OPERATOR, PUBLIC, Viewer
@@ -221,15 +222,12 @@ class SubscriptionBook:
 
         :returns: how many subscriptions were forgotten.
         """
-        s, p = tables.subscriptions.c, tables.subscribers.c
+        s = tables.subscriptions.c
         stale = and_(s.confirmed_at.is_(None), s.created_at < earliest())
         with self._database.writing() as connection:
-            asked = list(connection.execute(select(s.subscriber).where(stale).distinct()).scalars())
+            asked = [*connection.scalars(select(s.subscriber).where(stale).distinct())]
             gone = connection.execute(delete(tables.subscriptions).where(stale)).rowcount
-            for part in batches(asked):
-                follows = exists().where(s.subscriber == p.key)
-                forgotten = delete(tables.subscribers).where(p.key.in_(part), p.suppressed_at.is_(None), ~follows)
-                connection.execute(forgotten)
+            forget_idle(connection, asked)
         return gone
 
     def _subscriber(self, condition: Any, given: str, otherwise: str) -> Subscriber:
