@@ -83,16 +83,12 @@ class Answering:
     def answer(self, queries: Sequence[MatchQuery]) -> list[Answer]:
         """Answer questions that `matcher.queries.check_query` has passed, in their order."""
         clock = _Clock()
-        asked = ask_many(self.embedder, self.tokenizer, [(query.title, query.text) for query in queries])
+        asked = self._asked(queries)
         clock.mark("embed")
-        tags = [self.tagger.tag(TaggedText(question.body_vector, question.terms)) for question in asked]
-        asked = [
-            replace(question, programmes=int(programme_bits([tag.code for tag in own])))
-            for question, own in zip(asked, tags, strict=True)
-        ]
+        asked, tags = self._tagged(asked)
         clock.mark("tag")
         statistics = self.index.statistics()
-        documents, pairs = self._candidates(queries, asked)
+        documents, pairs = self._candidates(queries, asked, COMPARED)
         clock.mark("recall")
         scored = self._ranked(queries, asked, tags, documents, pairs, statistics)
         clock.mark("rank")
@@ -123,8 +119,42 @@ class Answering:
         clock.mark("explain")
         return answers
 
-    def _candidates(self, queries: Sequence[MatchQuery], asked: Sequence[Question]) -> tuple[Segment, Pairs]:
-        """The documents that are to be compared, and which question with which; those of a question together."""
+    def reaching(self, queries: Sequence[MatchQuery]) -> list[bool]:
+        """For each question whether `answer` could find anything among the records that it names.
+
+        Where this says no, `answer` finds none of them without `among` either: there they compete with all
+        others for the same places.
+        """
+        asked, tags = self._tagged(self._asked(queries))
+        documents, pairs = self._candidates(queries, asked, None)
+        scored = self._ranked(queries, asked, tags, documents, pairs, self.index.statistics())
+        return [bool(own) for own in scored]
+
+    def _asked(self, queries: Sequence[MatchQuery]) -> list[Question]:
+        asked: dict[int, Question] = {}
+        for keep in (False, True):
+            places = [place for place, query in enumerate(queries) if query.keep == keep]
+            texts = [(queries[place].title, queries[place].text) for place in places]
+            if texts:
+                asked |= zip(places, ask_many(self.embedder, self.tokenizer, texts, keep), strict=True)
+        return [asked[place] for place in range(len(queries))]
+
+    def _tagged(self, asked: Sequence[Question]) -> tuple[list[Question], list[list[Tag]]]:
+        """The questions with the programmes that they belong to."""
+        tags = [self.tagger.tag(TaggedText(question.body_vector, question.terms)) for question in asked]
+        tagged = [
+            replace(question, programmes=int(programme_bits([tag.code for tag in own])))
+            for question, own in zip(asked, tags, strict=True)
+        ]
+        return tagged, tags
+
+    def _candidates(
+        self, queries: Sequence[MatchQuery], asked: Sequence[Question], compared: int | None
+    ) -> tuple[Segment, Pairs]:
+        """The documents that are to be compared, and which question with which; those of a question together.
+
+        :param compared: at most so many a question; None for all that the engines bring.
+        """
         found: list[Integers] = [np.empty(0, np.int64)] * len(queries)
         groups: dict[Filters, list[int]] = {}
         for place, query in enumerate(queries):
@@ -132,7 +162,7 @@ class Answering:
         for filters, places in groups.items():
             wanted = [_index_query(asked[place]) for place in places]
             for place, rankings in zip(places, self.index.search_many(wanted, filters, RECALL), strict=True):
-                candidates = fuse(rankings, COMPARED)
+                candidates = fuse(rankings, compared)
                 found[place] = candidates[candidates != (queries[place].exclude or 0)]
         keys = np.concatenate(found)
         if len(queries) == 1:

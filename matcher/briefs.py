@@ -32,11 +32,13 @@ class BriefSection:
 
     :param subject: the record that is followed, or the institution, as the reader may see it; None for a text, for
         one's own records, and for a record that the reader may no longer see.
+    :param omitted: how many more there were than a mail has room for.
     """
 
     subscription: Subscription
     subject: StoredRecord | None
     items: tuple[BriefItem, ...]
+    omitted: int = 0
 
 
 @dataclass(frozen=True)

@@ -206,7 +206,7 @@ class Matcher:
         :raises InvalidQuery: naming the field and the reason.
         """
         check_query(query)
-        return self._answering.answer([query])[0]
+        return self.answering.answer([query])[0]
 
     def match_many(self, queries: Sequence[MatchQuery]) -> list[Answer | Exception]:
         """Answer several questions together, which costs less than one by one.
@@ -223,14 +223,15 @@ class Matcher:
         if not queries:
             return []
         try:
-            return self._answering.answer(queries)
+            return self.answering.answer(queries)
         except Exception as error:  # whatever it is, it stays with the question that has it
             if len(queries) == 1:
                 return [error]
         return [result for query in queries for result in self._answered([query])]
 
     @property
-    def _answering(self) -> Answering:
+    def answering(self) -> Answering:
+        """What answers questions, over the index as it is now."""
         return Answering(self.embedder, self.tokenizer, self.tagger, self.ranker, self.index, self.store)
 
     def record_query(
@@ -271,6 +272,7 @@ class Matcher:
             exclude=stored.key,
             similar=similar,
             partners=partners,
+            keep=True,
         )
 
     def match_all(self, query: BatchQuery, progress: Progress | None = None) -> Iterator[Matches]:

@@ -78,12 +78,18 @@ def ask(embedder: Embedder, tokenizer: Tokenizer, title: str, text: str) -> Ques
     return ask_many(embedder, tokenizer, [(title, text)])[0]
 
 
-def ask_many(embedder: Embedder, tokenizer: Tokenizer, asked: Sequence[tuple[str, str]]) -> list[Question]:
-    """Make questions of titles and texts as `ask` does, embedded together."""
+def ask_many(
+    embedder: Embedder, tokenizer: Tokenizer, asked: Sequence[tuple[str, str]], keep: bool = False
+) -> list[Question]:
+    """Make questions of titles and texts as `ask` does, embedded together.
+
+    :param keep: whether their vectors are kept, as those of records are.
+    """
     parts = [(normalize(title), normalize(text)) for title, text in asked]
     wholes = [embedded_text(title, text) if title else text for title, text in parts]
     apart = [place for place, (title, text) in enumerate(parts) if title and text]
-    vectors = embedder.queries([*wholes, *(parts[place][0] for place in apart)])
+    texts = [*wholes, *(parts[place][0] for place in apart)]
+    vectors = embedder.stored_questions(texts) if keep else embedder.queries(texts)
     titles = dict(zip(apart, vectors[len(parts) :], strict=True))
     return [
         _question(tokenizer, title, text, titles.get(place, vectors[place]), vectors[place])

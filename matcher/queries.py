@@ -28,6 +28,7 @@ class MatchQuery:
     :param viewer: who asks, which decides what is found.
     :param exclude: a record that is not to be found, as when it asks itself.
     :param similar: whether records of the question's own side are wanted.
+    :param keep: whether its vectors are kept: of a record, and of what will be asked again.
     :param among: only records with these numbers are found; None does not restrict.
     """
 
@@ -43,6 +44,7 @@ class MatchQuery:
     viewer: Viewer = PUBLIC
     exclude: int | None = None
     similar: bool = False
+    keep: bool = False
     among: tuple[int, ...] | None = None
 
     @property

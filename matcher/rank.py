@@ -299,7 +299,7 @@ def predicted_levels(probabilities: NDArray[np.float64]) -> Integers:
     return levels
 
 
-def fuse(rankings: Mapping[str, Integers], limit: int) -> Integers:
+def fuse(rankings: Mapping[str, Integers], limit: int | None) -> Integers:
     """The candidates of several engines by reciprocal rank fusion, at most `limit` keys."""
     found = list(rankings.values())
     if not found:

@@ -139,6 +139,11 @@ def place(province: str = "", city: str = "", county: str = "", rest: str = "") 
     return found
 
 
+def place_name(code: str) -> str | None:
+    """The official name of the place with a code of GB/T 2260, whose trailing zeros may be left out."""
+    return _gazetteer().names.get(code.ljust(6, "0"))
+
+
 def _narrowed(upper: Region, text: str, level: str) -> Region:
     names = _gazetteer().names
     code = upper.code or ""

@@ -298,6 +298,8 @@ outbox = Table(
     # Not to be tried again before.
     Column("next_at", String(32), nullable=False),
     Column("message", Text),
+    # Of each subscription, by its id, how many pairs found no room in a digest.
+    Column("omitted", JSON),
     Column("created_at", String(32), nullable=False),
     Column("done_at", String(32)),
     UniqueConstraint("subscriber", "kind", "day"),

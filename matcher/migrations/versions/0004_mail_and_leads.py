@@ -77,6 +77,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
         sa.Column("next_at", sa.String(32), nullable=False),
         sa.Column("message", sa.Text),
+        sa.Column("omitted", sa.JSON),
         sa.Column("created_at", sa.String(32), nullable=False),
         sa.Column("done_at", sa.String(32)),
         sa.PrimaryKeyConstraint("key", name="pk_outbox"),
