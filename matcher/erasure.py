@@ -87,7 +87,7 @@ class Eraser:
                 self._person_out_of(connection, page, needle, erased, actor)
         reply = tables.idempotency
         with self._database.writing() as connection:
-            erased.subscribers += recipients.erase_person(connection, needle, actor)
+            erased.subscribers += recipients.erase_person(connection, needle, actor, erased.texts)
             for row in connection.execute(select(reply.c.account, reply.c.name, reply.c.body)).all():
                 if needle.names(row.body):
                     own = (reply.c.account == row.account, reply.c.name == row.name)
@@ -117,7 +117,7 @@ class Eraser:
             keys, replies = tables.api_keys, tables.idempotency
             erased.keys = connection.execute(delete(keys).where(keys.c.account == key)).rowcount
             erased.replies = connection.execute(delete(replies).where(replies.c.account == key)).rowcount
-            erased.subscribers += recipients.erase_account(connection, key)
+            erased.subscribers += recipients.erase_account(connection, key, erased.texts)
             # What the account called its files.
             named = (r.c.owner == key, r.c.source != ERASED_SOURCE)
             connection.execute(update(r).where(*named).values(source=account.id))
@@ -162,7 +162,7 @@ class Eraser:
         erased.uploads += connection.scalars(select(u.id).where(u.finished_at < before))
         connection.execute(delete(tables.uploads).where(u.finished_at < before))
         erased.replies += connection.execute(delete(tables.idempotency).where(i.created_at < before)).rowcount
-        erased.subscribers += recipients.erase_old(connection, before)
+        erased.subscribers += recipients.erase_old(connection, before, erased.texts)
         erased.audited += self._silence(connection, tables.audit.c.at < before)
 
     # ------------------------------------------------------------ records

@@ -1,6 +1,7 @@
 """What is held about people who receive mail: a copy of it, its erasure, an end to keeping it.
 
-A person is known here by the address alone. A bare name is not enough: 王 may be anybody's wang@….
+A person is known here by the address alone. A bare name is not enough: 王 may be anybody's wang@…. What the
+cache of vectors may know of texts that go is added to `texts`, for whoever empties it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from matcher import tables
 from matcher.audit import Entry, write
 from matcher.database import batches
 from matcher.needle import Needle
+from matcher.normal import normalize
+from matcher.records import embedded_text
 
 # Secret, or numbers of rows.
 _LEFT_OUT = frozenset({"key", "token", "subscriber", "subscription"})
@@ -37,43 +40,41 @@ def speaking_of(connection: Connection, needle: Needle) -> list[dict[str, Any]]:
     return [_plain(row) for row in _speaking(connection, needle)]
 
 
-def erase_person(connection: Connection, needle: Needle, actor: int) -> int:
+def erase_person(connection: Connection, needle: Needle, actor: int, texts: set[str]) -> int:
     """Forget subscribers whose address names the person, with all that hangs on them, and what texts say of him.
 
     :returns: how many subscribers that were.
     """
     t = tables.subscriptions
     for row in _speaking(connection, needle):
-        texts = {name: needle.without(getattr(row, name)) for name in ("title", "text")}
-        connection.execute(update(t).where(t.c.key == row.key).values(texts))
+        texts |= _embedded(row.title, row.text)
+        without = {name: needle.without(getattr(row, name)) for name in ("title", "text")}
+        connection.execute(update(t).where(t.c.key == row.key).values(without))
         write(connection, [Entry(actor, "erase-person", row.id, {})])
     found = _named(connection, needle)
-    _forget(connection, [row.key for row in found])
+    keys = [row.key for row in found]
+    for part in batches(keys):
+        _end(connection, t.c.subscriber.in_(part), texts)
+    _forget(connection, keys)
     write(connection, [Entry(actor, "erase-subscriber", row.id, {}) for row in found])
     return len(found)
 
 
-def erase_account(connection: Connection, account: int) -> int:
+def erase_account(connection: Connection, account: int, texts: set[str]) -> int:
     """Forget what an account set up, and the addresses that nothing else is known of.
 
     :returns: how many subscribers that were.
     """
-    s = tables.subscriptions.c
-    touched = [*connection.scalars(select(s.subscriber).where(s.account == account).distinct())]
-    connection.execute(delete(tables.subscriptions).where(s.account == account))
-    return forget_idle(connection, touched)
+    return forget_idle(connection, _end(connection, tables.subscriptions.c.account == account, texts))
 
 
-def erase_old(connection: Connection, before: str) -> int:
+def erase_old(connection: Connection, before: str, texts: set[str]) -> int:
     """Forget mails that were done with, and subscriptions that ended, before a moment.
 
     :returns: how many subscribers went with them.
     """
-    o, s = tables.outbox.c, tables.subscriptions.c
-    connection.execute(delete(tables.outbox).where(o.done_at < before))
-    touched = [*connection.scalars(select(s.subscriber).where(s.ended_at < before).distinct())]
-    connection.execute(delete(tables.subscriptions).where(s.ended_at < before))
-    return forget_idle(connection, touched)
+    connection.execute(delete(tables.outbox).where(tables.outbox.c.done_at < before))
+    return forget_idle(connection, _end(connection, tables.subscriptions.c.ended_at < before, texts))
 
 
 def forget_idle(connection: Connection, subscribers: Sequence[int]) -> int:
@@ -88,6 +89,22 @@ def forget_idle(connection: Connection, subscribers: Sequence[int]) -> int:
         found += connection.scalars(select(p.key).where(p.key.in_(part), *idle))
     _forget(connection, found)
     return len(found)
+
+
+def _end(connection: Connection, condition: Any, texts: set[str]) -> list[int]:
+    """Delete subscriptions; whose they were."""
+    t = tables.subscriptions
+    gone = connection.execute(select(t.c.subscriber, t.c.title, t.c.text).where(condition)).all()
+    connection.execute(delete(t).where(condition))
+    for row in gone:
+        texts |= _embedded(row.title, row.text)
+    return sorted({row.subscriber for row in gone})
+
+
+def _embedded(title: str, text: str) -> set[str]:
+    """What of a question is embedded, see `matcher.features.ask_many`."""
+    title, text = normalize(title), normalize(text)
+    return {title, text, embedded_text(title, text)} - {""}
 
 
 def _forget(connection: Connection, subscribers: Sequence[int]) -> None:

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, false, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, false, func, insert, or_, select, update
 
 from matcher import tables
 from matcher.addresses import check_address, same_address
@@ -21,7 +21,7 @@ from matcher.database import Database, batches
 from matcher.errors import InvalidSubscription, NotFound
 from matcher.recipients import forget_idle
 from matcher.store import ERASED_SOURCE, no_record
-from matcher.subscribers import Subscriber, Subscription, Suppressed
+from matcher.subscribers import Subscriber, Subscription, Suppressed, subscriber_of, subscription_of
 from matcher.visibility import OPERATOR, PUBLIC, Viewer
 from matcher.wishes import Wish
 
@@ -31,6 +31,9 @@ SUBSCRIPTION_LIMIT = 50
 _TOKEN_BYTES = 32
 _PRINTABLE = 40
 _SUBSCRIPTION_FIELD = "订阅"
+_ID_FIELD = "编号"
+_OTHER_KIND = "所指的记录不是这一类；机构请按机构订阅，成果、专利和需求请按记录订阅"
+_HIDDEN = "该记录不对这个账号公开，订阅不会有内容；请以能看到它的账号订阅（--account）"
 _NO_TOKEN = "这个链接已失效，或不完整。请使用最近一封邮件中的链接。"
 
 
@@ -50,7 +53,8 @@ class SubscriptionBook:
 
         :param account: whose eyes decide what the subscription may bring; 0 for what is public.
         :param confirmed: consent was given elsewhere.
-        :param by_operator: the command line, which may point an address at any record and is not limited.
+        :param by_operator: the command line, which may also point an address at a hidden record of its own, and may
+            ask as many addresses as it wants.
         :raises InvalidSubscription: naming the field and the reason.
         :raises NotFound: if there is no such account, or no such record that the account may see.
         """
@@ -60,7 +64,7 @@ class SubscriptionBook:
         moment = now()
         with self._database.writing() as connection:
             viewer = _viewer(connection, account)
-            subject = _subject(connection, wanted, OPERATOR if by_operator else viewer)
+            subject = _subject(connection, wanted, viewer, by_operator)
             subscriber = _find_or_make(connection, address, moment)
             own = [s for s in _standing(connection, subscriber) if s.account == account]
             consent = confirmed or any(s.active for s in own)
@@ -174,7 +178,7 @@ class SubscriptionBook:
             # An ended one still tells where the page before ended.
             query = query.where(s.key < select(s.key).where(s.id == before).scalar_subquery())
         with self._database.reading.connect() as connection:
-            return [to_subscription(row) for row in connection.execute(query.order_by(s.key.desc()).limit(limit))]
+            return [subscription_of(row) for row in connection.execute(query.order_by(s.key.desc()).limit(limit))]
 
     def get(self, id_: str, viewer: Viewer) -> Subscription:
         """What `of_account` lists, by its id.
@@ -196,7 +200,7 @@ class SubscriptionBook:
             confirm(connection, subscriber, confirmed, moment, "mail")
             s = tables.subscriptions.c
             query = select(tables.subscriptions).where(s.id.in_(confirmed)).order_by(s.key)
-            return [to_subscription(row) for row in connection.execute(query)]
+            return [subscription_of(row) for row in connection.execute(query)]
 
     def end(self, subscriber: Subscriber, id_: str) -> None:
         """Let an address not follow something any more.
@@ -236,7 +240,7 @@ class SubscriptionBook:
             row = connection.execute(query).one_or_none() if _can_be_stored(given) else None
         if row is None:
             raise NotFound(otherwise)
-        return to_subscriber(row)
+        return subscriber_of(row)
 
     def _change(
         self, subscriber: Subscriber, condition: Any, action: str, told: Mapping[str, Any], **values: Any
@@ -246,17 +250,6 @@ class SubscriptionBook:
         with self._database.writing() as connection:
             if connection.execute(change).rowcount:
                 write(connection, [Entry(OPERATOR_ACCOUNT, action, subscriber.id, told)])
-
-
-def to_subscriber(row: Row[Any]) -> Subscriber:
-    """A subscriber out of a row of `matcher.tables.subscribers`."""
-    return Subscriber(**{**row._mapping, "personalised": bool(row.personalised)})
-
-
-def to_subscription(row: Row[Any]) -> Subscription:
-    """A subscription out of a row of `matcher.tables.subscriptions`."""
-    lists = {name: tuple(row._mapping[name]) for name in ("kinds", "programmes", "regions")}
-    return Subscription(**{**row._mapping, **lists})
 
 
 def _viewer(connection: Connection, account: int) -> Viewer:
@@ -270,7 +263,7 @@ def _viewer(connection: Connection, account: int) -> Viewer:
     return Viewer(role, account)
 
 
-def _subject(connection: Connection, wanted: Wish, viewer: Viewer) -> str | None:
+def _subject(connection: Connection, wanted: Wish, viewer: Viewer, by_operator: bool) -> str | None:
     """The id of what is followed: of a record that another stands for, the other's."""
     if wanted.subject is None:
         return None
@@ -281,10 +274,13 @@ def _subject(connection: Connection, wanted: Wish, viewer: Viewer) -> str | None
     row = connection.execute(query.where(r.id == given)).one_or_none()
     if row is not None and row.merged_into:
         row = connection.execute(query.where(r.id == row.merged_into)).one_or_none()
-    if row is None or not viewer.sight.shows(row.kind, row.visibility, row.owner):
+    shows = row is not None and viewer.sight.shows(row.kind, row.visibility, row.owner)
+    if row is not None and by_operator and not shows and (viewer.account or row.owner):
+        raise InvalidSubscription(_ID_FIELD, _HIDDEN)
+    if row is None or not (shows or by_operator):
         raise NotFound(no_record(wanted.subject))
     if (row.kind == "institution") != (wanted.follows == "institution"):
-        raise InvalidSubscription("编号", "所指的记录不是这一类；机构请按机构订阅，成果、专利和需求请按记录订阅")
+        raise InvalidSubscription(_ID_FIELD, _OTHER_KIND)
     subject: str = row.id
     return subject
 
@@ -307,14 +303,14 @@ def _find_or_make(connection: Connection, address: str, moment: str) -> Subscrib
 def _by_address(connection: Connection, address: str) -> Subscriber | None:
     query = select(tables.subscribers).where(func.lower(tables.subscribers.c.email) == same_address(address))
     row = connection.execute(query).one_or_none()
-    return to_subscriber(row) if row else None
+    return subscriber_of(row) if row else None
 
 
 def _standing(connection: Connection, subscriber: Subscriber) -> list[Subscription]:
     """Those of a subscriber that have neither ended nor waited too long for an answer, oldest first."""
     s = tables.subscriptions.c
     query = select(tables.subscriptions).where(s.subscriber == subscriber.key, s.ended_at.is_(None)).order_by(s.key)
-    return [found for row in connection.execute(query) if (found := to_subscription(row)).active or is_open(found)]
+    return [found for row in connection.execute(query) if (found := subscription_of(row)).active or is_open(found)]
 
 
 def _row(wanted: Wish, subject: str | None) -> dict[str, Any]:
@@ -365,7 +361,7 @@ def _one(connection: Connection, condition: Any, id_: str) -> Subscription:
     row = connection.execute(query).one_or_none() if _can_be_stored(id_) else None
     if row is None:
         raise NotFound(_no_subscription(id_))
-    return to_subscription(row)
+    return subscription_of(row)
 
 
 def _no_subscription(id_: str) -> str:
