@@ -25,7 +25,9 @@ def check_address(text: str) -> str:
     typed = unicodedata.normalize("NFKC", text).strip()
     try:
         # The domains of tests and examples cannot receive mail, but are addresses.
-        found = validate_email(typed, check_deliverability=False, allow_smtputf8=False, test_environment=True)
+        found = validate_email(
+            typed, check_deliverability=False, allow_smtputf8=False, strict=True, test_environment=True
+        )
     except EmailNotValidError as error:
         raise InvalidSubscription(_FIELD, _WRONG) from error
     address = f"{found.local_part}@{found.ascii_domain}"
