@@ -30,10 +30,7 @@ def check_address(text: str) -> str:
         )
     except EmailNotValidError as error:
         raise InvalidSubscription(_FIELD, _WRONG) from error
-    address = f"{found.local_part}@{found.ascii_domain}"
-    if len(address) > ADDRESS_LIMIT:
-        raise InvalidSubscription(_FIELD, f"长 {len(address)} 个字符，超过 {ADDRESS_LIMIT} 个")
-    return address
+    return f"{found.local_part}@{found.ascii_domain}"
 
 
 def same_address(address: str) -> str:
