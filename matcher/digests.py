@@ -17,7 +17,8 @@ from sqlalchemy import Connection, Row, delete, exists, insert, or_, select, upd
 from matcher import tables
 from matcher.audit import now
 from matcher.database import Database, batches
-from matcher.subscribers import Subscriber, Subscription, subscriber_of, subscription_of
+from matcher.subscribers import Subscriber, Subscription
+from matcher.subscriptions import to_subscriber, to_subscription
 
 # Days between two digests of a weekly subscription.
 WEEK = 7
@@ -82,12 +83,12 @@ class DigestBook:
         p, s = tables.subscribers.c, tables.subscriptions.c
         with self._database.reading.connect() as connection:
             people = _due_people(select(tables.subscribers), day).where(p.key > after).order_by(p.key).limit(limit)
-            found = {row.key: subscriber_of(row) for row in connection.execute(people)}
+            found = {row.key: to_subscriber(row) for row in connection.execute(people)}
             owned: dict[int, list[Subscription]] = {key: [] for key in found}
             for part in batches(list(found)):
                 rows = select(tables.subscriptions).where(s.subscriber.in_(part), *_is_due(day)).order_by(s.key)
                 for row in connection.execute(rows):
-                    owned[row.subscriber].append(subscription_of(row))
+                    owned[row.subscriber].append(to_subscription(row))
         return [(person, tuple(owned[key])) for key, person in found.items()]
 
     def told(self, subscriptions: Sequence[Subscription]) -> dict[tuple[int, str, str], int]:
@@ -153,8 +154,8 @@ class DigestBook:
             items = tuple(_item(row) for row in connection.execute(ordered))
             wanted = sorted({item.subscription for item in items})
             rows = select(tables.subscriptions).where(s.key.in_(wanted)).order_by(s.key)
-            due = tuple(subscription_of(row) for row in connection.execute(rows))
-        return Plan(subscriber_of(person), due, items, mail.omitted or {}), mail.day
+            due = tuple(to_subscription(row) for row in connection.execute(rows))
+        return Plan(to_subscriber(person), due, items, mail.omitted or {}), mail.day
 
 
 def _due_people(query: Any, day: str) -> Any:

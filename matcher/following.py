@@ -14,7 +14,7 @@ from matcher.listing import seen
 from matcher.queries import TEXT_LIMIT, TITLE_LIMIT, MatchQuery
 from matcher.records import OFFER_KINDS, Kind
 from matcher.redaction import shown
-from matcher.regions import place_name
+from matcher.regions import name_of
 from matcher.rows import StoredRecord
 from matcher.store import Store, live
 from matcher.subscribers import Subscription
@@ -93,7 +93,7 @@ class Following:
         again = subscription.matched_revision is not None and subscription.matched_with == matched_with
         if subscription.follows == "text":
             kinds = subscription.kinds or OFFER_KINDS
-            query = self._query(subscription, viewer, subscription.title, subscription.text, kinds)
+            query = self._query(subscription, viewer, *text_of(subscription), kinds)
             return [Asked(subscription, None, query, not again)]
         asking = []
         for stored in self._records(subscription, viewer, subjects):
@@ -156,7 +156,7 @@ class Following:
     def _place(self, regions: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
         """Regions as filters of a question: provinces by name, or else the records of smaller places by number."""
         if all(len(code) == _PROVINCE_DIGITS for code in regions):
-            return tuple(name for code in regions if (name := place_name(code))), None
+            return tuple(name for code in regions if (name := name_of(code))), None
         if regions not in self._regions:
             r = tables.records.c
             inside = or_(*(r.region_code.like(f"{code}%") for code in regions))
@@ -164,6 +164,11 @@ class Following:
                 keys = connection.execute(select(r.key).where(inside, *live()).order_by(r.key)).scalars()
                 self._regions[regions] = tuple(keys)
         return (), self._regions[regions]
+
+
+def text_of(subscription: Subscription) -> tuple[str, str]:
+    """Title and text of the question that a subscription to a text asks."""
+    return subscription.title[:TITLE_LIMIT], subscription.text[:TEXT_LIMIT]
 
 
 def _may_see(stored: StoredRecord, viewer: Viewer) -> bool:

@@ -16,15 +16,16 @@ from matcher.briefs import Brief, BriefItem, BriefSection
 from matcher.digests import NEWS, DigestBook, Item, Plan
 from matcher.embed import Progress
 from matcher.engine import Matcher
-from matcher.following import Following
+from matcher.features import keep_vectors
+from matcher.following import Following, text_of
 from matcher.life import CHINA
 from matcher.news import News
 from matcher.rows import StoredRecord
-from matcher.subscribers import Subscription
+from matcher.subscribers import Subscriber, Subscription
 from matcher.visibility import PUBLIC
 
 # People whose matches are found and written down together: what a kill may cost.
-PEOPLE = 256
+PEOPLE = 512
 
 
 @dataclass
@@ -76,6 +77,18 @@ class Night:
             self.matcher.index.refresh()
             self.matcher.catch_up(progress)
 
+    def embed(self, progress: Progress | None = None) -> None:
+        """Embed the texts of all who are due, before anything else needs memory; those of last night are known.
+
+        :param progress: is told (texts embedded, texts to embed).
+        """
+        embedder = self.matcher.embedder
+        with self._timed("embed"):
+            for people in self._people():
+                due = [one for person, own in people if person.personalised for one in own]
+                keep_vectors(embedder, [text_of(one) for one in due if one.follows == "text"], progress)
+            embedder.release()
+
     def plan(self, progress: Progress | None = None) -> None:
         """Find what is new for everybody who is due, and write it down with the mails that will tell of it.
 
@@ -96,17 +109,14 @@ class Night:
                     yield brief
 
     def _plans(self, progress: Progress | None) -> Iterator[list[Plan]]:
-        day, after, done = self.found.day, 0, 0
+        done = 0
         with self._timed("match"):
-            total = self.book.count_due(day)
+            total = self.book.count_due(self.found.day)
             news = self._news()
-        while True:
+        for people in self._people():
             with self._timed("match"):
-                people = self.book.due(day, after, PEOPLE)
-                if not people:
-                    break
                 plans = news.plans(people)
-            after, done = people[-1][0].key, done + len(people)
+            done += len(people)
             yield plans
             if progress:
                 progress(done, total)
@@ -115,6 +125,12 @@ class Night:
         self.found.questions, self.found.matched = news.counts["questions"], news.counts["matched"]
         self.found.pairs = news.counts["pairs"]
         self.found.silent, self.found.failed = self.following.silent, news.failed
+
+    def _people(self) -> Iterator[list[tuple[Subscriber, tuple[Subscription, ...]]]]:
+        after = 0
+        while people := self.book.due(self.found.day, after, PEOPLE):
+            yield people
+            after = people[-1][0].key
 
     def _news(self) -> News:
         matcher = self.matcher

@@ -117,6 +117,16 @@ def _parse(text: str) -> Region:
     return _as_written(province, city, rest, code)
 
 
+def name_of(code: str) -> str | None:
+    """The full official name of a place by its code, with or without trailing zeros: 四川省巴中市南江县 for 511922."""
+    names = _gazetteer().names
+    code = code.ljust(6, "0")
+    if code not in names:
+        return None
+    above = dict.fromkeys((f"{code[:2]}0000", f"{code[:4]}00", code))
+    return "".join(names.get(part, "") for part in above)
+
+
 def place(province: str = "", city: str = "", county: str = "", rest: str = "") -> Region:
     """The place that columns of a table name together; `rest` is an address or a place of any size.
 
@@ -127,21 +137,6 @@ def place(province: str = "", city: str = "", county: str = "", rest: str = "") 
         if text:
             found = _narrowed(found, text, level)
     return found
-
-
-def place_name(code: str) -> str | None:
-    """The official name of the place with a code of GB/T 2260, whose trailing zeros may be left out."""
-    return _gazetteer().names.get(code.ljust(6, "0"))
-
-
-def full_place_name(code: str) -> str | None:
-    """The full official name of a place by its code, with or without trailing zeros: 四川省巴中市南江县 for 511922."""
-    names = _gazetteer().names
-    code = code.ljust(6, "0")
-    if code not in names:
-        return None
-    above = dict.fromkeys((f"{code[:2]}0000", f"{code[:4]}00", code))
-    return "".join(names.get(part, "") for part in above)
 
 
 def _narrowed(upper: Region, text: str, level: str) -> Region:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
-
-from sqlalchemy import Row
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 from matcher.records import Kind
 
@@ -82,16 +80,3 @@ class Subscription:
     def active(self) -> bool:
         """Whether mail may be sent for it."""
         return self.confirmed_at is not None and self.ended_at is None
-
-
-def subscriber_of(row: Row[Any]) -> Subscriber:
-    """A subscriber out of a row of `matcher.tables.subscribers`."""
-    values = {field.name: getattr(row, field.name) for field in fields(Subscriber)}
-    return Subscriber(**{**values, "personalised": bool(row.personalised)})
-
-
-def subscription_of(row: Row[Any]) -> Subscription:
-    """A subscription out of a row of `matcher.tables.subscriptions`."""
-    values = {field.name: getattr(row, field.name) for field in fields(Subscription)}
-    lists = {name: tuple(values[name]) for name in ("kinds", "programmes", "regions")}
-    return Subscription(**{**values, **lists})

@@ -21,7 +21,7 @@ from matcher.partners import Partner
 from matcher.programs import Programme, Tag
 from matcher.rank import LEVEL_NAMES
 from matcher.records import KIND_NAMES, PROGRAMME_NAMES, RECORD_TYPES, Institution, Kind, Record
-from matcher.regions import full_place_name
+from matcher.regions import name_of
 from matcher.rows import StoredRecord
 from matcher.subscribers import FOLLOWS_NAMES, FREQUENCY_NAMES, Subscription
 from matcher.uploads import Upload
@@ -280,7 +280,7 @@ def subscription_json(subscription: Subscription, email: str) -> dict[str, Any]:
         "text": subscription.text,
         "kinds": list(subscription.kinds),
         "programmes": list(subscription.programmes),
-        "regions": [{"code": code, "name": full_place_name(code)} for code in subscription.regions],
+        "regions": [{"code": code, "name": name_of(code)} for code in subscription.regions],
         "min_level": subscription.min_level,
         "frequency": subscription.frequency,
         "frequency_name": FREQUENCY_NAMES[subscription.frequency],

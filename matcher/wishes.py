@@ -9,7 +9,7 @@ from typing import Any, get_args
 from matcher.errors import InvalidSubscription
 from matcher.normal import clean
 from matcher.records import ABSTRACT_LIMIT, OFFER_KINDS, PROGRAMME_CODES, TITLE_LIMIT, Kind
-from matcher.regions import full_place_name, parse_region
+from matcher.regions import name_of, parse_region
 from matcher.subscribers import DEFAULT_MAIL_LEVEL, FREQUENCIES, FREQUENCY_NAMES, Follows, Frequency
 
 FOLLOWS: tuple[Follows, ...] = get_args(Follows)
@@ -91,7 +91,7 @@ def region_prefix(text: str) -> str:
     text = text.strip()
     if text.isascii() and text.isdigit() and len(text) in (2, 4, 6):
         prefix = _without_zeros(text)
-        if full_place_name(prefix):
+        if name_of(prefix):
             return prefix
         raise InvalidSubscription("地区", f"没有代码为 {text} 的行政区；请用 GB/T 2260 的代码，或写地名")
     found = parse_region(text)

@@ -11,7 +11,7 @@ from matcher import queries
 from matcher.addresses import ADDRESS_LIMIT, check_address, same_address
 from matcher.errors import InvalidSubscription
 from matcher.records import ABSTRACT_LIMIT, PROGRAMME_CODES, TITLE_LIMIT
-from matcher.regions import full_place_name
+from matcher.regions import name_of
 from matcher.wishes import FOLLOWS, MAILED_KINDS, REGION_LIMIT, Wish, region_prefix
 
 TEXT = Wish(follows="text", text="银耳烘干")
@@ -81,7 +81,7 @@ def test_whatever_is_typed_becomes_a_plain_address_or_is_refused(typed: str) -> 
 )
 def test_a_place_is_kept_as_the_digits_that_all_within_it_share(written: str, prefix: str) -> None:
     assert region_prefix(written) == prefix
-    assert full_place_name(prefix)
+    assert name_of(prefix)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_whatever_is_written_is_a_place_or_refused(written: str) -> None:
         prefix = region_prefix(written)
     except InvalidSubscription:
         return
-    assert full_place_name(prefix)
+    assert name_of(prefix)
     assert region_prefix(prefix) == prefix
 
 
