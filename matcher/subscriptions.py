@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, false, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, false, func, insert, or_, select, update
 
 from matcher import tables
 from matcher.addresses import check_address, same_address
@@ -21,7 +21,7 @@ from matcher.database import Database, batches
 from matcher.errors import InvalidSubscription, NotFound
 from matcher.recipients import forget_idle
 from matcher.store import ERASED_SOURCE, no_record
-from matcher.subscribers import Subscriber, Subscription, Suppressed, subscriber_of, subscription_of
+from matcher.subscribers import Subscriber, Subscription, Suppressed
 from matcher.visibility import OPERATOR, PUBLIC, Viewer
 from matcher.wishes import Wish
 
@@ -178,7 +178,7 @@ class SubscriptionBook:
             # An ended one still tells where the page before ended.
             query = query.where(s.key < select(s.key).where(s.id == before).scalar_subquery())
         with self._database.reading.connect() as connection:
-            return [subscription_of(row) for row in connection.execute(query.order_by(s.key.desc()).limit(limit))]
+            return [to_subscription(row) for row in connection.execute(query.order_by(s.key.desc()).limit(limit))]
 
     def get(self, id_: str, viewer: Viewer) -> Subscription:
         """What `of_account` lists, by its id.
@@ -200,7 +200,7 @@ class SubscriptionBook:
             confirm(connection, subscriber, confirmed, moment, "mail")
             s = tables.subscriptions.c
             query = select(tables.subscriptions).where(s.id.in_(confirmed)).order_by(s.key)
-            return [subscription_of(row) for row in connection.execute(query)]
+            return [to_subscription(row) for row in connection.execute(query)]
 
     def end(self, subscriber: Subscriber, id_: str) -> None:
         """Let an address not follow something any more.
@@ -240,7 +240,7 @@ class SubscriptionBook:
             row = connection.execute(query).one_or_none() if _can_be_stored(given) else None
         if row is None:
             raise NotFound(otherwise)
-        return subscriber_of(row)
+        return to_subscriber(row)
 
     def _change(
         self, subscriber: Subscriber, condition: Any, action: str, told: Mapping[str, Any], **values: Any
@@ -250,6 +250,17 @@ class SubscriptionBook:
         with self._database.writing() as connection:
             if connection.execute(change).rowcount:
                 write(connection, [Entry(OPERATOR_ACCOUNT, action, subscriber.id, told)])
+
+
+def to_subscriber(row: Row[Any]) -> Subscriber:
+    """A subscriber out of a row of `matcher.tables.subscribers`."""
+    return Subscriber(**{**row._mapping, "personalised": bool(row.personalised)})
+
+
+def to_subscription(row: Row[Any]) -> Subscription:
+    """A subscription out of a row of `matcher.tables.subscriptions`."""
+    lists = {name: tuple(row._mapping[name]) for name in ("kinds", "programmes", "regions")}
+    return Subscription(**{**row._mapping, **lists})
 
 
 def _viewer(connection: Connection, account: int) -> Viewer:
@@ -303,14 +314,14 @@ def _find_or_make(connection: Connection, address: str, moment: str) -> Subscrib
 def _by_address(connection: Connection, address: str) -> Subscriber | None:
     query = select(tables.subscribers).where(func.lower(tables.subscribers.c.email) == same_address(address))
     row = connection.execute(query).one_or_none()
-    return subscriber_of(row) if row else None
+    return to_subscriber(row) if row else None
 
 
 def _standing(connection: Connection, subscriber: Subscriber) -> list[Subscription]:
     """Those of a subscriber that have neither ended nor waited too long for an answer, oldest first."""
     s = tables.subscriptions.c
     query = select(tables.subscriptions).where(s.subscriber == subscriber.key, s.ended_at.is_(None)).order_by(s.key)
-    return [found for row in connection.execute(query) if (found := subscription_of(row)).active or is_open(found)]
+    return [found for row in connection.execute(query) if (found := to_subscription(row)).active or is_open(found)]
 
 
 def _row(wanted: Wish, subject: str | None) -> dict[str, Any]:
@@ -361,7 +372,7 @@ def _one(connection: Connection, condition: Any, id_: str) -> Subscription:
     row = connection.execute(query).one_or_none() if _can_be_stored(id_) else None
     if row is None:
         raise NotFound(_no_subscription(id_))
-    return subscription_of(row)
+    return to_subscription(row)
 
 
 def _no_subscription(id_: str) -> str:
