@@ -14,6 +14,7 @@ from sqlalchemy import Connection, delete, exists, select, update
 from matcher import tables
 from matcher.audit import Entry, write
 from matcher.database import batches
+from matcher.forgotten import ENDING, remember
 from matcher.needle import Needle
 from matcher.normal import normalize
 from matcher.records import embedded_text
@@ -43,6 +44,8 @@ def speaking_of(connection: Connection, needle: Needle) -> list[dict[str, Any]]:
 def erase_person(connection: Connection, needle: Needle, actor: int, texts: set[str]) -> int:
     """Forget subscribers whose address names the person, with all that hangs on them, and what texts say of him.
 
+    The addresses get no mail again, whoever brings them back; see `matcher.forgotten`.
+
     :returns: how many subscribers that were.
     """
     t = tables.subscriptions
@@ -56,6 +59,8 @@ def erase_person(connection: Connection, needle: Needle, actor: int, texts: set[
     for part in batches(keys):
         _end(connection, t.c.subscriber.in_(part), texts)
     _forget(connection, keys)
+    for row in found:
+        remember(connection, row.email)
     write(connection, [Entry(actor, "erase-subscriber", row.id, {}) for row in found])
     return len(found)
 
@@ -117,7 +122,7 @@ def _named(connection: Connection, needle: Needle) -> list[Any]:
     if needle.is_name:
         return []
     rows = connection.execute(select(tables.subscribers).order_by(tables.subscribers.c.key))
-    return [row for row in rows if needle.names(row.email)]
+    return [row for row in rows if not row.email.endswith(ENDING) and needle.names(row.email)]
 
 
 def _speaking(connection: Connection, needle: Needle) -> list[Any]:

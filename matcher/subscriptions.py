@@ -19,6 +19,7 @@ from matcher.audit import OPERATOR_ACCOUNT, Entry, now, write
 from matcher.consent import CONFIRM_DAYS, UNCONFIRMED_LIMIT, ask, confirm, earliest, is_open
 from matcher.database import Database, batches
 from matcher.errors import InvalidSubscription, NotFound
+from matcher.forgotten import recall
 from matcher.recipients import forget_idle
 from matcher.store import ERASED_SOURCE, no_record
 from matcher.subscribers import Subscriber, Subscription, Suppressed
@@ -299,11 +300,14 @@ def _subject(connection: Connection, wanted: Wish, viewer: Viewer, by_operator: 
 def _find_or_make(connection: Connection, address: str, moment: str) -> Subscriber:
     if (known := _by_address(connection, address)) is not None:
         return known
+    erased = recall(connection, address)
     row = {
         "id": f"sbr-{secrets.token_hex(8)}",
         "email": address,
         "token": secrets.token_urlsafe(_TOKEN_BYTES),
         "created_at": moment,
+        "suppressed_at": moment if erased else None,
+        "suppressed_for": "unsubscribed" if erased else None,
     }
     connection.execute(insert(tables.subscribers).values(row))
     made = _by_address(connection, address)
