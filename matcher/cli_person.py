@@ -20,6 +20,7 @@ AccountOption = Annotated[str | None, typer.Option("--account", help="账号的�
 ContactOption = Annotated[
     str | None, typer.Option("--contact", help="本人的手机号、带区号的电话、邮箱或姓名", metavar="TEXT")
 ]
+_NO_MAIL_AGAIN = "删除的订阅邮箱今后不会再收到邮件，即使再次为它订阅；本人要求恢复时用 matcher suppress --lift。"
 _BACKUPS = "备份文件不受影响：请删除或重新制作此前的备份。若再次导入含有该信息的文件，它会重新入库。"
 
 
@@ -74,6 +75,8 @@ def erase(
                 )
                 _ask_to_confirm()
             erased = matcher.people.erase_person(contact or "", whole=True)
+            if erased.subscribers:
+                say(_NO_MAIL_AGAIN)
         aside = matcher.people.set_aside()
     _report(erased, as_json)
     say(_BACKUPS)

@@ -310,9 +310,8 @@ def _find_or_make(connection: Connection, address: str, moment: str) -> Subscrib
         "suppressed_for": "unsubscribed" if erased else None,
     }
     connection.execute(insert(tables.subscribers).values(row))
-    made = _by_address(connection, address)
-    assert made is not None  # written a line above
-    return made
+    made = select(tables.subscribers).where(tables.subscribers.c.id == row["id"])
+    return to_subscriber(connection.execute(made).one())
 
 
 def _by_address(connection: Connection, address: str) -> Subscriber | None:
