@@ -17,6 +17,7 @@ from PIL import Image, ImageChops
 
 from matcher import sample
 from matcher.briefs import Brief
+from matcher.composing import Composer
 from matcher.engine import Matcher
 from matcher.errors import MatcherError
 from matcher.letter_texts import digest_letter
@@ -75,7 +76,8 @@ def sample_brief(home: Path) -> Brief:
             matcher.subscriptions.add(READER, Wish(follows="record", subject=subject), confirmed=True)
         night = Night(matcher)
         night.index()
-        brief = next(night.briefs(), None)
+        composer = Composer(matcher, SENDER)
+        brief = next((brief for plan in night.plans() if (brief := composer.brief(plan, night.found.day))), None)
     finally:
         matcher.close()
     if brief is None:

@@ -37,6 +37,7 @@ def outbox(
     as_json: JsonFlag = False,
 ) -> None:
     """发出待发的邮件（确认信、上次没有发成的），不做匹配；有失败的时退出码为 1。"""
+    from matcher.nightly import send_outbox
     from matcher.outbox import Outbox
 
     if listed and resend:
@@ -51,7 +52,7 @@ def outbox(
                 own.resend(id_)
             say(f"已放回待发队列 {len(resend)} 封。运行 matcher outbox 即发出。")
             return
-        report = matcher.send_waiting()
+        report = send_outbox(matcher)
     if as_json:
         print_json(report.as_json())
     else:

@@ -1,4 +1,7 @@
-"""The nightly run: match what changed, write down what it brings, then send it."""
+"""The nightly run: match what changed, write down what it brings, and only then send it.
+
+docs/mail.md tells the whole story; `matcher nightly` is its command.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +10,29 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
-from matcher.briefs import Brief, BriefItem, BriefSection
-from matcher.digests import NEWS, DigestBook, Item, Plan
+from matcher.composing import Composer
+from matcher.digests import DigestBook, Plan
 from matcher.embed import Progress
 from matcher.engine import Matcher
 from matcher.features import keep_vectors
 from matcher.following import Following, text_of
+from matcher.letter_files import write_letters
 from matcher.life import CHINA
+from matcher.message import read_sender
 from matcher.news import News
-from matcher.rows import StoredRecord
+from matcher.outbox import Outbox
+from matcher.sending import SendReport, only_sender, require_settings, send_locked, send_waiting
 from matcher.subscribers import Subscriber, Subscription
-from matcher.visibility import PUBLIC
 
+# Whom mails of a rehearsal are from, where no sender is set.
+REHEARSED_SENDER = "科技成果匹配平台 <match@example.invalid>"
 # People whose matches are found and written down together: what a kill may cost.
 PEOPLE = 512
 
@@ -48,6 +57,11 @@ class Found:
     silent: Counter[str] = field(default_factory=Counter)
     failed: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        steps = {step: round(seconds, 3) for step, seconds in self.seconds.items()}
+        return {**vars(self), "silent": dict(self.silent), "failed": dict(self.failed), "seconds": steps}
 
 
 class Night:
@@ -99,14 +113,13 @@ class Night:
                 revision = self.matcher.index.revision
                 self.found.digests += self.book.save(plans, self.found.day, revision, self._matched_with)
 
-    def briefs(self, progress: Progress | None = None) -> Iterator[Brief]:
-        """The mails that `plan` would lead to; nothing is written down."""
+    def plans(self, progress: Progress | None = None) -> Iterator[Plan]:
+        """What `plan` would write down of those who would get a mail; nothing is written."""
         for plans in self._plans(progress):
             for plan in plans:
-                brief = self.brief(plan, self.found.day) if plan.items else None
-                if brief:
+                if plan.items:
                     self.found.digests += 1
-                    yield brief
+                    yield plan
 
     def _plans(self, progress: Progress | None) -> Iterator[list[Plan]]:
         done = 0
@@ -159,52 +172,70 @@ class Night:
         finally:
             self.found.seconds[step] = self.found.seconds.get(step, 0.0) + time.monotonic() - start
 
-    # ------------------------------------------------------------ what a mail says
 
-    def brief(self, plan: Plan, day: str) -> Brief | None:
-        """What a digest says at this moment; None if nothing is left to say.
-
-        Every record is looked up again with the reader's eyes: what was withdrawn, hidden or has ended since it
-        was matched is not mailed.
-        """
-        if not plan.subscriber.personalised:
-            ids = [item.record_id for item in plan.items if item.level == NEWS]
-            known = self.matcher.records(ids, PUBLIC)
-            news = tuple(known[id_] for id_ in ids if id_ in known and known[id_].live)
-            return Brief(plan.subscriber, day, news=news) if news else None
-        by_subscription: dict[int, list[Item]] = {}
-        for item in plan.items:
-            if item.level != NEWS:
-                by_subscription.setdefault(item.subscription, []).append(item)
-        sections = (self._section(one, by_subscription.get(one.key, []), plan) for one in plan.due)
-        filled = tuple(section for section in sections if section and section.items)
-        return Brief(plan.subscriber, day, filled) if filled else None
-
-    def _section(self, subscription: Subscription, items: list[Item], plan: Plan) -> BriefSection | None:
-        viewer = self.following.viewer(subscription)
-        if viewer is None or not items:
-            return None
-        ids = {item.record_id for item in items} | {item.asking_id for item in items if item.asking_id}
-        known = self.matcher.records(sorted(ids), viewer)
-        told = tuple(_told(item, known) for item in items if _tellable(item, known))
-        subject = self.following.subject(subscription, viewer)
-        return BriefSection(subscription, subject, told, plan.omitted.get(subscription.id, 0))
+# Opens for the name of a step what is told (done, of so many).
+Steps = Callable[[str], AbstractContextManager[Progress]]
 
 
-def _tellable(item: Item, known: dict[str, StoredRecord]) -> bool:
-    asking = not item.asking_id or (item.asking_id in known and known[item.asking_id].live)
-    return asking and item.record_id in known and known[item.record_id].live
+@contextmanager
+def silently(_: str) -> Iterator[Progress]:
+    """Tell nobody of the progress."""
+    yield lambda _, __: None
 
 
-def _told(item: Item, known: dict[str, StoredRecord]) -> BriefItem:
-    found = known[item.record_id]
-    # A passage of a text that has been changed since may be what was taken out of it.
-    same = item.why.get("revision") == found.revision
-    return BriefItem(
-        found=found,
-        asking=known.get(item.asking_id),
-        level=item.level,
-        level_before=item.level_before,
-        terms=tuple(item.why.get("terms", ())) if same else (),
-        passage=item.why.get("passage", "") if same else "",
-    )
+def send_night(
+    matcher: Matcher, day: str | None = None, full: bool = False, steps: Steps = silently
+) -> tuple[Found, SendReport]:
+    """Do a night's work: match, write down, send.
+
+    :param day: YYYY-MM-DD; today in China by default.
+    :param full: see `matcher.news.News`.
+    :raises SettingError: before anything is done, if no mail could be sent with these settings.
+    :raises Busy: if another process is at it, or sends.
+    """
+    settings, database = matcher.settings, matcher.store.database
+    sender = require_settings(settings)
+    with only_sender(database, settings.home):
+        # A mail that an earlier run had claimed waits again, and may become part of tonight's.
+        unconfirmed = Outbox(database).recover()
+        night = Night(matcher, day, full)
+        _prepare(night, steps)
+        with steps("匹配") as told:
+            night.plan(told)
+        report = send_locked(database, settings, Composer(matcher, sender.name).compose)
+    night.found.seconds["send"] = report.seconds
+    return night.found, replace(report, unconfirmed=(*unconfirmed, *report.unconfirmed))
+
+
+def rehearse_night(
+    matcher: Matcher, folder: Path, day: str | None = None, full: bool = False, steps: Steps = silently
+) -> tuple[Found, list[Path]]:
+    """Write the mails that a night would bring as files; nothing is sent, and nothing counts as told.
+
+    :returns: what was found, and the files.
+    """
+    sender = read_sender(matcher.settings.mail_from or REHEARSED_SENDER)
+    composer = Composer(matcher, sender.name)
+    night = Night(matcher, day, full)
+    _prepare(night, steps)
+    with steps("匹配") as told:
+        briefs = (composer.brief(plan, night.found.day) for plan in night.plans(told))
+        letters = ((brief.subscriber.id, composer.letter(brief)) for brief in briefs if brief)
+        written = write_letters(letters, folder, sender, datetime.datetime.now(datetime.UTC))
+    return night.found, written
+
+
+def send_outbox(matcher: Matcher) -> SendReport:
+    """Send what waits: confirmations, and what could not be sent before.
+
+    :raises SettingError, Busy: see `matcher.sending.send_waiting`.
+    """
+    sender = require_settings(matcher.settings)
+    return send_waiting(matcher.store.database, matcher.settings, Composer(matcher, sender.name).compose)
+
+
+def _prepare(night: Night, steps: Steps) -> None:
+    with steps("计算新订阅的向量") as told:
+        night.embed(told)
+    with steps("建立索引") as told:
+        night.index(told)

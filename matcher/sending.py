@@ -155,15 +155,31 @@ def send_waiting(database: Database, settings: Settings, compose: Compose, clock
     :raises SettingError: if MATCHER_SMTP_HOST or MATCHER_MAIL_FROM is missing, or wrong.
     :raises Busy: if another process is sending.
     """
+    require_settings(settings)
+    with only_sender(database, settings.home):
+        return send_locked(database, settings, compose, clock)
+
+
+def require_settings(settings: Settings) -> Sender:
+    """Who the mails are from, where the settings suffice for sending any.
+
+    :raises SettingError: if they do not.
+    """
+    sender = read_sender(settings.mail_from)
+    Line(settings, sender.mailbox.domain)
+    return sender
+
+
+def send_locked(database: Database, settings: Settings, compose: Compose, clock: Clock | None = None) -> SendReport:
+    """What `send_waiting` does, for a process that holds the lock of `only_sender` already."""
     sender = read_sender(settings.mail_from)
     line = Line(settings, sender.mailbox.domain)
-    with only_sender(database, settings.home):
-        sending = Sending(Outbox(database), line, sender, compose, settings.mail_per_minute, clock or Clock())
-        try:
-            sending.run()
-        except MailUnavailable as error:
-            return sending.report(str(error))
-        return sending.report()
+    sending = Sending(Outbox(database), line, sender, compose, settings.mail_per_minute, clock or Clock())
+    try:
+        sending.run()
+    except MailUnavailable as error:
+        return sending.report(str(error))
+    return sending.report()
 
 
 class Sending:

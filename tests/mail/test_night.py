@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select, update
 
 from matcher import tables
+from matcher.composing import Composer
 from matcher.digests import NEWS, Item
 from matcher.engine import Matcher
 from matcher.nightly import Night
@@ -281,7 +282,7 @@ def test_nobody_is_mailed_what_he_may_not_see(matcher: Matcher) -> None:
     for key in keys:
         read = run.book.read(key)
         assert read
-        brief = run.brief(*read)
+        brief = Composer(matcher, "平台").brief(*read)
         assert brief
         sections.append(brief.sections[0])
     names = {section.items[0].found.record.institution for section in sections}
@@ -296,10 +297,10 @@ def test_what_was_hidden_or_withdrawn_after_the_matching_is_not_mailed(matcher: 
         key = connection.execute(select(tables.outbox.c.key)).scalar_one()
     read = run.book.read(key)
     assert read
-    assert run.brief(*read)
+    assert Composer(matcher, "平台").brief(*read)
     for item in read[0].items:
         matcher.store.withdraw(item.record_id)
-    assert run.brief(*read) is None
+    assert Composer(matcher, "平台").brief(*read) is None
 
 
 def test_a_passage_of_a_text_that_was_changed_is_not_mailed(matcher: Matcher) -> None:
@@ -309,11 +310,11 @@ def test_a_passage_of_a_text_that_was_changed_is_not_mailed(matcher: Matcher) ->
         key = connection.execute(select(tables.outbox.c.key)).scalar_one()
     read = run.book.read(key)
     assert read
-    brief = run.brief(*read)
+    brief = Composer(matcher, "平台").brief(*read)
     assert brief
     assert brief.sections[0].items[0].passage
     add(matcher, offer("银耳烘干", "银耳", "烘干", abstract="改写了。"))
-    brief = run.brief(*read)
+    brief = Composer(matcher, "平台").brief(*read)
     assert brief
     item = next(one for one in brief.sections[0].items if one.found.record.title == "银耳烘干技术")
     assert (item.passage, item.terms) == ("", ())
