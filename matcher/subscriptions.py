@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, false, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
 
 from matcher import tables
 from matcher.addresses import check_address, same_address
@@ -31,6 +31,8 @@ SUBSCRIPTION_LIMIT = 50
 # Too much to guess: whoever knows a token has had the mail.
 _TOKEN_BYTES = 32
 _PRINTABLE = 40
+# The person may take back what he said, not what the operator did.
+_BY_WEIGHT: tuple[Suppressed, ...] = ("bounced", "unsubscribed", "operator")
 _SUBSCRIPTION_FIELD = "订阅"
 _ID_FIELD = "编号"
 _OTHER_KIND = "所指的记录不是这一类；机构请按机构订阅，成果、专利和需求请按记录订阅"
@@ -136,10 +138,9 @@ class SubscriptionBook:
             return _find_or_make(connection, address, now())
 
     def suppress(self, subscriber: Subscriber, why: Suppressed) -> None:
-        """Send an address nothing any more, whoever asks. What the person says counts more than an earlier reason."""
+        """Send an address nothing any more, whoever asks; a weightier reason takes the place of a lighter one."""
         s = tables.subscribers.c
-        word = s.suppressed_for != why if why == "unsubscribed" else false()
-        fresh = or_(s.suppressed_at.is_(None), word)
+        fresh = or_(s.suppressed_at.is_(None), s.suppressed_for.in_(_BY_WEIGHT[: _BY_WEIGHT.index(why)]))
         self._change(subscriber, fresh, "mail-suppress", {"why": why}, suppressed_at=now(), suppressed_for=why)
 
     def resume(self, subscriber: Subscriber, by_operator: bool = False) -> None:
