@@ -178,6 +178,7 @@ def test_retention_forgets_those_who_did_not_answer(matcher: Matcher, home: Path
     matcher.subscriptions.add(MAIL, text(WANTED))
     matcher.people.expire(DAYS, NOW)
     assert places_of(home, MAIL)
-    with time_machine.travel(NOW + datetime.timedelta(days=CONFIRM_DAYS, minutes=1)):
+    later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=CONFIRM_DAYS, minutes=1)
+    with time_machine.travel(later):
         matcher.people.expire(DAYS, NOW)
     assert places_of(home, MAIL, WANTED) == []
