@@ -20,9 +20,7 @@ from tests.mail.sink import Sink
 
 LI, WANG = "li@yiner.example", "wang@broker.example"
 TITLE = "银耳烘干的节能改造"
-TEXT = (
-    "现用燃煤热风炉烘干银耳，每吨干品耗煤一吨半，干品发黄。求热泵烘干工艺与设备，要求能耗降低一半，成品不发黄。"
-)
+TEXT = "现用燃煤热风炉烘干银耳，每吨干品耗煤一吨半，干品发黄。求热泵烘干工艺与设备，要求能耗降低一半，成品不发黄。"
 # Level 3 for this text, and 4 once it says more.
 WEAK = ("食用菌热风烘干房", "食用菌烘干房采用生物质热风炉供热，分段控制温度和排湿，适用于香菇、木耳和银耳。")
 STRONG = (
