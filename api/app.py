@@ -26,6 +26,7 @@ from api.routes import (
     programmes,
     records,
     subscriptions,
+    summary,
     tag,
     uploads,
 )
@@ -85,6 +86,7 @@ def create_app(settings: Settings | None = None, matcher: Matcher | None = None)
         subscriptions,
         accounts,
         people,
+        summary,
         health,
         record_pages,
         mail_pages,

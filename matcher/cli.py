@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matcher import cli_mail, cli_nightly, cli_operations, cli_person, cli_quality, cli_subscriptions
+from matcher import cli_mail, cli_nightly, cli_operations, cli_person, cli_quality, cli_subscriptions, cli_summary
 from matcher.cli_accounts import app as accounts
 from matcher.cli_duplicates import compare, duplicates
 from matcher.console import JsonFlag, catch_up, opened, print_json, say
@@ -52,6 +52,7 @@ cli_operations.register(app)
 cli_person.register(app)
 cli_quality.register(app)
 cli_subscriptions.register(app)
+cli_summary.register(app)
 
 
 def main() -> None:

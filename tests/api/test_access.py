@@ -57,6 +57,7 @@ TABLE: list[tuple[str, str, Any, tuple[int, ...]]] = [
     ("GET", "/v1/facets", None, SIGNED_IN),
     ("GET", "/v1/statistics", None, SIGNED_IN),
     ("GET", "/v1/export", None, SIGNED_IN),
+    ("GET", "/v1/summary", None, ADMINS),
     ("GET", "/v1/uploads", None, SIGNED_IN),
     ("GET", "/v1/uploads/up-0", None, NOT_THERE),
     ("GET", "/v1/uploads/up-0/rejects", None, NOT_THERE),

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
 from api.openapi import FILE, as_text
-from api.schemas import accounts, answered, asked, duplicates, records, subscriptions, uploads
+from api.schemas import accounts, answered, asked, duplicates, records, subscriptions, summary, uploads
 
 OPEN = {("get", "/healthz"), ("get", "/readyz"), ("get", "/metrics")}
 ROUTES = OPEN | {
@@ -28,6 +28,7 @@ ROUTES = OPEN | {
     ("get", "/v1/facets"),
     ("get", "/v1/statistics"),
     ("get", "/v1/export"),
+    ("get", "/v1/summary"),
     ("post", "/v1/uploads"),
     ("get", "/v1/uploads"),
     ("get", "/v1/uploads/{id}"),
@@ -54,7 +55,7 @@ ROUTES = OPEN | {
     ("post", "/v1/accounts"),
     ("delete", "/v1/accounts/{id}"),
 }
-MODULES = (accounts, answered, asked, duplicates, records, subscriptions, uploads)
+MODULES = (accounts, answered, asked, duplicates, records, subscriptions, summary, uploads)
 
 
 def models() -> list[type[BaseModel]]:
