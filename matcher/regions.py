@@ -86,6 +86,17 @@ def parse_region(text: str) -> Region:
     return _parse(text[:_LIMIT])
 
 
+def region_name(code: str) -> str:
+    """A place from the province on: 四川省巴中市通江县; the code itself where no table knows it.
+
+    :param code: of GB/T 2260, two, four or six digits.
+    """
+    names = _gazetteer().names
+    known = [names.get(code[:digits].ljust(6, "0")) for digits in range(2, len(code) + 1, 2)]
+    # Between a municipality and its districts the table has nothing: 5001 has no name.
+    return "".join(dict.fromkeys(name for name in known if name)) or code
+
+
 # A file names few places, each of them often.
 @functools.lru_cache(maxsize=4096)
 def _parse(text: str) -> Region:
