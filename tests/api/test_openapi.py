@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
 from api.openapi import FILE, as_text
-from api.schemas import accounts, answered, asked, duplicates, records, uploads
+from api.schemas import accounts, answered, asked, duplicates, leads, records, uploads
 
 OPEN = {("get", "/healthz"), ("get", "/readyz"), ("get", "/metrics")}
 ROUTES = OPEN | {
@@ -39,6 +39,16 @@ ROUTES = OPEN | {
     ("get", "/v1/duplicates"),
     ("post", "/v1/duplicates/{number}"),
     ("get", "/v1/records/{id}/sources"),
+    ("post", "/v1/leads"),
+    ("get", "/v1/leads"),
+    ("get", "/v1/leads/export"),
+    ("get", "/v1/leads/{id}"),
+    ("post", "/v1/leads/{id}/steps"),
+    ("put", "/v1/leads/{id}/assignee"),
+    ("get", "/v1/lead-lists"),
+    ("post", "/v1/lead-lists"),
+    ("delete", "/v1/lead-lists/{id}"),
+    ("post", "/v1/lead-lists/{id}/draw"),
     ("get", "/v1/account/export"),
     ("delete", "/v1/account"),
     ("get", "/v1/account"),
@@ -50,7 +60,7 @@ ROUTES = OPEN | {
     ("post", "/v1/accounts"),
     ("delete", "/v1/accounts/{id}"),
 }
-MODULES = (accounts, answered, asked, duplicates, records, uploads)
+MODULES = (accounts, answered, asked, duplicates, leads, records, uploads)
 
 
 def models() -> list[type[BaseModel]]:
