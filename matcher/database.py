@@ -29,6 +29,7 @@ _JSON: Mapping[str, Any] = {
     "json_serializer": lambda value: orjson.dumps(value).decode(),
     "json_deserializer": orjson.loads,
 }
+INDEX_TAKEN = "另一个进程正在写入索引。请等它结束后再试。"
 T = TypeVar("T")
 # Identifiers in one IN (...) clause; SQLite before 3.32 stops at 999.
 ID_BATCH = 500
@@ -128,7 +129,7 @@ class Database:
             connection.commit()
 
     @contextmanager
-    def exclusive(self, name: str, wait: float) -> Iterator[None]:
+    def exclusive(self, name: str, wait: float, taken: str = INDEX_TAKEN) -> Iterator[None]:
         """Hold a lock that all processes of a PostgreSQL database share, on whatever machine they run.
 
         The server drops it with the connection: when the process dies, and unnoticed when the server
@@ -136,6 +137,7 @@ class Database:
         where a file does as well.
 
         :param wait: seconds to wait for another process.
+        :param taken: the sentence that says that another process holds it.
         :raises Busy: if the other process does not finish in time.
         """
         if self._sqlite:
@@ -146,7 +148,7 @@ class Database:
             # Of its own: closed at the end, and not handed to somebody else with the lock still on it.
             connection.detach()
             connection.execute(text(f"SET lock_timeout = {max(1, round(wait * 1000))}"))
-            with _busy("另一个进程正在写入索引。请等它结束后再试。"):
+            with _busy(taken):
                 connection.execute(_advisory("pg_advisory_lock", name))
             try:
                 yield

@@ -86,17 +86,6 @@ def parse_region(text: str) -> Region:
     return _parse(text[:_LIMIT])
 
 
-def region_name(code: str) -> str:
-    """A place from the province on: 四川省巴中市通江县; the code itself where no table knows it.
-
-    :param code: of GB/T 2260, two, four or six digits.
-    """
-    names = _gazetteer().names
-    known = [names.get(code[:digits].ljust(6, "0")) for digits in range(2, len(code) + 1, 2)]
-    # Between a municipality and its districts the table has nothing: 5001 has no name.
-    return "".join(dict.fromkeys(name for name in known if name)) or code
-
-
 # A file names few places, each of them often.
 @functools.lru_cache(maxsize=4096)
 def _parse(text: str) -> Region:
@@ -126,6 +115,16 @@ def _parse(text: str) -> Region:
             return Region(province, province if province in _MUNICIPALITIES else upper, table.names[code], code)
         city = table.names[code]
     return _as_written(province, city, rest, code)
+
+
+def name_of(code: str) -> str | None:
+    """The full official name of a place by its code, with or without trailing zeros: 四川省巴中市南江县 for 511922."""
+    names = _gazetteer().names
+    code = code.ljust(6, "0")
+    if code not in names:
+        return None
+    above = dict.fromkeys((f"{code[:2]}0000", f"{code[:4]}00", code))
+    return "".join(names.get(part, "") for part in above)
 
 
 def place(province: str = "", city: str = "", county: str = "", rest: str = "") -> Region:

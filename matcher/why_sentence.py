@@ -29,8 +29,8 @@ def why_sentence(terms: Sequence[str], passage: str) -> str:
     if named:
         return f"共同涉及{named}。"
     if quoted:
-        return f"用词不同而内容相近；原文：“{_inside(quoted)}”。"
-    return "用词不同而内容相近。"
+        return f"全文内容相近；原文：“{_inside(quoted)}”。"
+    return "全文内容相近。"
 
 
 def _plain(text: str) -> str:

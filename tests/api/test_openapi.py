@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
 from api.openapi import FILE, as_text
-from api.schemas import accounts, answered, asked, duplicates, leads, records, uploads
+from api.schemas import accounts, answered, asked, duplicates, leads, records, subscriptions, uploads
 
 OPEN = {("get", "/healthz"), ("get", "/readyz"), ("get", "/metrics")}
 ROUTES = OPEN | {
@@ -49,6 +49,10 @@ ROUTES = OPEN | {
     ("post", "/v1/lead-lists"),
     ("delete", "/v1/lead-lists/{id}"),
     ("post", "/v1/lead-lists/{id}/draw"),
+    ("get", "/v1/subscriptions"),
+    ("post", "/v1/subscriptions"),
+    ("get", "/v1/subscriptions/{id}"),
+    ("delete", "/v1/subscriptions/{id}"),
     ("get", "/v1/account/export"),
     ("delete", "/v1/account"),
     ("get", "/v1/account"),
@@ -60,7 +64,7 @@ ROUTES = OPEN | {
     ("post", "/v1/accounts"),
     ("delete", "/v1/accounts/{id}"),
 }
-MODULES = (accounts, answered, asked, duplicates, leads, records, uploads)
+MODULES = (accounts, answered, asked, duplicates, leads, records, subscriptions, uploads)
 
 
 def models() -> list[type[BaseModel]]:
