@@ -67,8 +67,9 @@ def erase(
             if not yes:
                 held = matcher.people.export_person(contact or "")
                 say(
-                    f"将从 {len(held['contacts'])} 条记录中删除联系方式，从 {len(held['texts'])} 条记录的正文中"
-                    f"删除提到此人之处。发明人姓名（{len(held['inventor_of'])} 件专利）是公告内容，予以保留。"
+                    f"将从 {len(held['contacts'])} 条记录中删除联系方式，从 {len(held['texts'])} 条记录的正文和"
+                    f" {len(held['lead_notes'])} 处线索备注中删除提到此人之处。"
+                    f"发明人姓名（{len(held['inventor_of'])} 件专利）是公告内容，予以保留。"
                 )
                 _ask_to_confirm()
             erased = matcher.people.erase_person(contact or "", whole=True)
