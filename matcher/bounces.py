@@ -15,8 +15,8 @@ from email.parser import BytesHeaderParser
 from email.policy import compat32
 from typing import BinaryIO, Literal
 
-from matcher.errors import UnreadableFile
-from matcher.mailbox import mailbox
+from matcher.addresses import check_address
+from matcher.errors import InvalidSubscription, UnreadableFile
 from matcher.outbox import Outbox
 from matcher.refusals import Reply, read_reply
 
@@ -27,6 +27,8 @@ HEADER_LIMIT = 200_000
 PART_LIMIT = 50
 # Recipients in one notification; a mail of ours has one.
 RECIPIENT_LIMIT = 20
+# Characters of an address that are looked at.
+_ADDRESS_LIMIT = 320
 _ID_LIMIT = 50
 _MESSAGE_ID = re.compile(r"<([A-Za-z0-9_-]{1,64})@[^<>\s@]{1,255}>")
 _END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
@@ -111,17 +113,20 @@ def _refused(group: Message, ids: tuple[str, ...]) -> Iterator[Notice]:
     """The refusal in one recipient's fields, if it is one."""
     if _text(group, "Action").lower() != "failed":
         return
-    status = re.match(r"[245]\.\d{1,3}\.\d{1,3}", _text(group, "Status"))
+    status = re.match(r"[45]\.\d{1,3}\.\d{1,3}", _text(group, "Status"))
     said = _text(group, "Diagnostic-Code").partition(";")[2].strip()
     quoted = re.match(r"5\d\d(?!\d)", said)
     if not (status or quoted):
         return
     number = status[0] if status else ""
     # Refused for good says the action; 4.x.x is what the server heard last before it gave up.
-    code = int(quoted[0]) if quoted else int(f"{number[0]}50")
+    code = int(quoted[0]) if quoted else int(f"{number[0]}54")
     reply = read_reply(code, said[3:] if quoted else said)
+    # Exim writes 5.0.0 whatever it was; then the number that the other server gave is better, or none.
+    known = None if number.endswith(".0.0") else number or None
+    reply = Reply(code, known or reply.status, reply.text or number)
     recipient = _address(group, "Final-Recipient") or _address(group, "Original-Recipient")
-    yield Notice(ids, recipient, Reply(code, number or reply.status, reply.text or number))
+    yield Notice(ids, recipient, reply)
 
 
 def _plain(head: Message, body: bytes) -> list[Notice]:
@@ -183,5 +188,7 @@ def _ids(values: list[str]) -> list[str]:
 def _address(group: Message, name: str) -> str | None:
     """Of ``rfc822; a@example.cn``."""
     value = _text(group, name).partition(";")[2].strip().strip("<>")
-    found = mailbox(value)
-    return found.address if found else None
+    try:
+        return check_address(value[:_ADDRESS_LIMIT])
+    except InvalidSubscription:
+        return None

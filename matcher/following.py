@@ -93,7 +93,8 @@ class Following:
         again = subscription.matched_revision is not None and subscription.matched_with == matched_with
         if subscription.follows == "text":
             kinds = subscription.kinds or OFFER_KINDS
-            query = self._query(subscription, viewer, *text_of(subscription), kinds)
+            title, text = subscription.title[:TITLE_LIMIT], subscription.text[:TEXT_LIMIT]
+            query = self._query(subscription, viewer, title, text, kinds)
             return [Asked(subscription, None, query, not again)]
         asking = []
         for stored in self._records(subscription, viewer, subjects):
@@ -164,11 +165,6 @@ class Following:
                 keys = connection.execute(select(r.key).where(inside, *live()).order_by(r.key)).scalars()
                 self._regions[regions] = tuple(keys)
         return (), self._regions[regions]
-
-
-def text_of(subscription: Subscription) -> tuple[str, str]:
-    """Title and text of the question that a subscription to a text asks."""
-    return subscription.title[:TITLE_LIMIT], subscription.text[:TEXT_LIMIT]
 
 
 def _may_see(stored: StoredRecord, viewer: Viewer) -> bool:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import datetime
 import re
+from binascii import b2a_base64
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import format_datetime, getaddresses
+from typing import Any
 
+from matcher.addresses import check_address
 from matcher.errors import InvalidSubscription, SettingError
 from matcher.letters import Letter
 from matcher.life import CHINA
-from matcher.mailbox import Mailbox, mailbox
 
 # RFC 5321 lets a server cut or refuse what is longer; all of ours are below 80 but for the headers as they are.
 LINE_LIMIT = 998
+# Of UTF-8 in an encoded word: 60 characters of base64, and 12 around them.
+_WORD_BYTES = 45
 # Control characters, line separators and halves of surrogate pairs: in a header they begin another header, at the
 # end of a mistaken server, or nothing at all.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
@@ -34,30 +38,52 @@ class Sender:
     """Who the mails are from: the name that readers see, and the address that refusals come back to."""
 
     name: str
-    mailbox: Mailbox
+    address: str
+
+    @property
+    def domain(self) -> str:
+        """Behind the @."""
+        return self.address.rpartition("@")[2]
 
 
 class _Policy(EmailPolicy):
-    """SMTP's, but headers that programs read are left alone.
+    """SMTP's, but the headers of ours are written by other means than the standard library's newer ones.
 
-    The standard library folds what has no blank by encoding it, and then no reader finds the link in it.
+    Those encode what is long and has no blank, and then no reader finds the link in it; and their encoded words are
+    now and then longer than RFC 2047 allows.
     """
 
-    _AS_IS = frozenset({"list-unsubscribe", "list-unsubscribe-post", "message-id", "list-id"})
+    _AS_IS = frozenset({"list-unsubscribe", "list-unsubscribe-post", "message-id", "list-id", "to"})
 
-    def fold(self, name: str, value: str) -> str:
+    def fold(self, name: str, value: Any) -> str:
         if name.lower() in self._AS_IS:
             return f"{name}: {value}{self.linesep}"
-        return super().fold(name, value)
+        if name.lower() == "subject":
+            return f"{name}: {_encoded(str(value))}{self.linesep}"
+        if name.lower() == "from":
+            mailbox = value.addresses[0]
+            shown = f"{_encoded(mailbox.display_name)}{self.linesep} " if mailbox.display_name else ""
+            return f"{name}: {shown}<{mailbox.addr_spec}>{self.linesep}"
+        folded: str = super().fold(name, value)
+        return folded
 
-    def fold_binary(self, name: str, value: str) -> bytes:
-        if name.lower() in self._AS_IS:
-            return self.fold(name, value).encode("ascii")
-        return super().fold_binary(name, value)
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        return self.fold(name, value).encode("ascii")
 
 
-_SMTP = _Policy(linesep="\r\n")
-_SMTPUTF8 = _SMTP.clone(utf8=True)
+def _encoded(text: str) -> str:
+    """As encoded words of RFC 2047, one a line, none longer than 75 characters and none with part of a character."""
+    words, word = [], b""
+    for character in text:
+        own = character.encode("utf-8")
+        if len(word) + len(own) > _WORD_BYTES:
+            words.append(word)
+            word = b""
+        word += own
+    return "\r\n ".join(f"=?utf-8?b?{b2a_base64(word, newline=False).decode()}?=" for word in [*words, word] if word)
+
+
+_POLICY = _Policy(linesep="\r\n")
 
 
 def read_sender(value: str | None) -> Sender:
@@ -68,15 +94,17 @@ def read_sender(value: str | None) -> Sender:
     if not value:
         raise SettingError(_NO_SENDER)
     found = getaddresses([value]) if not _UNPRINTABLE.search(value) else []
-    parsed = mailbox(found[0][1]) if len(found) == 1 else None
-    if parsed is None or parsed.international:
-        raise SettingError(_BAD_SENDER.format(value=_UNPRINTABLE.sub(" ", value)[:200]))
-    return Sender(found[0][0], parsed)
+    try:
+        if len(found) == 1:
+            return Sender(found[0][0], check_address(found[0][1]))
+    except InvalidSubscription as error:
+        raise SettingError(_BAD_SENDER.format(value=value[:200])) from error
+    raise SettingError(_BAD_SENDER.format(value=_UNPRINTABLE.sub(" ", value)[:200]))
 
 
 def message_id(id_: str, sender: Sender) -> str:
     """The same for a mail however often it is sent, so that whoever gets it twice can tell."""
-    return f"<{id_}@{sender.mailbox.domain}>"
+    return f"<{id_}@{sender.domain}>"
 
 
 def to_message(letter: Letter, sender: Sender, id_: str, moment: datetime.datetime) -> EmailMessage:
@@ -88,30 +116,32 @@ def to_message(letter: Letter, sender: Sender, id_: str, moment: datetime.dateti
     :param id_: of letters, digits and hyphens; the mail's in the outbox.
     :raises InvalidSubscription: if the address, or the link in `letter.unsubscribe`, is none.
     """
-    receiver = mailbox(letter.to)
-    if receiver is None:
-        raise InvalidSubscription("邮箱", "不是一个可以发信的地址；请退订后用正确的地址重新订阅")
-    message = EmailMessage(policy=_SMTPUTF8 if receiver.international else _SMTP)
-    message["From"] = Address(_one_line(sender.name), sender.mailbox.local, sender.mailbox.domain)
-    message["To"] = Address("", receiver.local, receiver.domain)
+    message = EmailMessage(policy=_POLICY)
+    message["From"] = Address(_one_line(sender.name), *_parts(sender.address))
+    message["To"] = Address("", *_parts(check_address(letter.to)))
     message["Subject"] = _one_line(letter.subject)
     message["Date"] = format_datetime(moment.astimezone(CHINA))
     message["Message-ID"] = message_id(id_, sender)
-    message["Content-Language"] = "zh-CN"
     # RFC 3834: nobody's out-of-office notice should answer.
     message["Auto-Submitted"] = "auto-generated"
     if letter.unsubscribe is not None:
         if not _LINK.fullmatch(letter.unsubscribe) or len(letter.unsubscribe) > LINE_LIMIT - 100:
             raise InvalidSubscription("退订链接", "不是一个网址；请检查设置 MATCHER_PUBLIC_URL")
-        message["List-Id"] = f"<digest.{sender.mailbox.domain}>"
+        message["List-Id"] = f"<digest.{sender.domain}>"
         message["List-Unsubscribe"] = f"<{letter.unsubscribe}>"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         # For the older of the programs that answer by themselves. A mail that was just asked for is no bulk mail.
         message["Precedence"] = "bulk"
     message.set_content(_SURROGATE.sub("\ufffd", letter.text), charset="utf-8", cte="base64")
     message.add_alternative(_SURROGATE.sub("\ufffd", letter.html), subtype="html", charset="utf-8", cte="base64")
+    message["Content-Language"] = "zh-CN"  # before there are parts it would become the first one's
     message.set_boundary(f"=_{id_}")  # base64 has no underscore
     return message
+
+
+def _parts(address: str) -> tuple[str, str]:
+    local, _, domain = address.rpartition("@")
+    return local, domain
 
 
 def _one_line(text: str) -> str:

@@ -22,7 +22,7 @@ from matcher.digests import DigestBook, Plan
 from matcher.embed import Progress
 from matcher.engine import Matcher
 from matcher.features import keep_vectors
-from matcher.following import Following, text_of
+from matcher.following import Following
 from matcher.letter_files import write_letters
 from matcher.life import CHINA
 from matcher.message import read_sender
@@ -90,17 +90,20 @@ class Night:
         with self._timed("index"):
             self.matcher.index.refresh()
             self.matcher.catch_up(progress)
+            self.matcher.embedder.release()
 
     def embed(self, progress: Progress | None = None) -> None:
-        """Embed the texts of all who are due, before anything else needs memory; those of last night are known.
+        """Embed what all who are due will ask, before the matching needs memory; what was asked before is known.
 
         :param progress: is told (texts embedded, texts to embed).
         """
         embedder = self.matcher.embedder
+        following = Following(self.matcher.store, self.matcher.accounts)
         with self._timed("embed"):
             for people in self._people():
                 due = [one for person, own in people if person.personalised for one in own]
-                keep_vectors(embedder, [text_of(one) for one in due if one.follows == "text"], progress)
+                queries = [one.query for one in following.asked(due, self._matched_with)]
+                keep_vectors(embedder, [(query.title, query.text) for query in queries], progress)
             embedder.release()
 
     def plan(self, progress: Progress | None = None) -> None:
@@ -235,7 +238,7 @@ def send_outbox(matcher: Matcher) -> SendReport:
 
 
 def _prepare(night: Night, steps: Steps) -> None:
-    with steps("计算新订阅的向量") as told:
-        night.embed(told)
     with steps("建立索引") as told:
         night.index(told)
+    with steps("计算新订阅的向量") as told:
+        night.embed(told)

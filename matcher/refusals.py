@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from matcher.mailbox import without_addresses
-
 TEXT_LIMIT = 300
 # RFC 3463: the mailbox does not exist, has moved and left no address, or its domain takes no mail at all.
 _GONE = frozenset({"5.1.1", "5.1.6", "5.1.10"})
@@ -23,6 +21,8 @@ _OF_SOMETHING_ELSE = re.compile(
     re.I,
 )
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
+# Wider than any address is, so that nothing slips through.
+_ADDRESS = re.compile(r"[^\s<>()\[\]:;,，；：（）《》“”\"]+[@＠][^\s<>()\[\]:;,，；：（）《》“”\"]+")
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
@@ -70,13 +70,22 @@ class Reply:
 def read_reply(code: int, text: bytes | str) -> Reply:
     """A reply as it came from the server, in whatever encoding."""
     if isinstance(text, bytes):
-        try:
-            text = text.decode("utf-8")
-        except UnicodeDecodeError:
-            text = text.decode("gb18030", "replace")
+        text = _decoded(text)
     # A server could write pages; the status stands at the beginning.
     line = _BLANK.sub(" ", text[: TEXT_LIMIT * 4]).strip()
     status = _STATUS.search(line)
     # 2.1.5 in a refusal is a version number, or the server's mistake.
     own = status[1] if status and status[1][0] == str(code)[:1] else None
     return Reply(code, own, without_addresses(line)[:TEXT_LIMIT])
+
+
+def without_addresses(text: str) -> str:
+    """A text that somebody else wrote, such as a server's answer, for places where no person may be named."""
+    return _ADDRESS.sub("…", text)
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        return text.decode("gb18030", "replace")

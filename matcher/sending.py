@@ -20,12 +20,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from matcher.addresses import check_address
 from matcher.database import Database
-from matcher.errors import Busy, FieldError, InvalidSubscription, MailUnavailable, MatcherError, NotFound
+from matcher.errors import Busy, FieldError, MailUnavailable, MatcherError, NotFound
 from matcher.letters import Letter
-from matcher.mailbox import Mailbox, mailbox, without_addresses
 from matcher.message import Sender, read_sender, to_message
 from matcher.outbox import Outbox, Waiting
+from matcher.refusals import without_addresses
 from matcher.settings import Settings
 from matcher.smtp import Answer, Line, Lost
 
@@ -60,7 +61,6 @@ _ALL_REFUSED = (
 )
 _ALREADY_SENDING = "另一个进程正在发信。请等它结束后再试。"
 _REFUSED = {"sender": "服务器拒收", "recipient": "收件地址被拒收", "message": "邮件内容被拒收"}
-_ASCII_ONLY = "收件地址的 @ 前有非 ASCII 字符，而发信服务器不支持（SMTPUTF8）"
 _GIVEN_UP = "连续 {days} 天没有发出，已放弃；最后一次：{reason}"
 
 # Given a mail, what it says now; a sentence where there is nothing to say, and why.
@@ -166,14 +166,14 @@ def require_settings(settings: Settings) -> Sender:
     :raises SettingError: if they do not.
     """
     sender = read_sender(settings.mail_from)
-    Line(settings, sender.mailbox.domain)
+    Line(settings, sender.domain)
     return sender
 
 
 def send_locked(database: Database, settings: Settings, compose: Compose, clock: Clock | None = None) -> SendReport:
     """What `send_waiting` does, for a process that holds the lock of `only_sender` already."""
     sender = read_sender(settings.mail_from)
-    line = Line(settings, sender.mailbox.domain)
+    line = Line(settings, sender.domain)
     sending = Sending(Outbox(database), line, sender, compose, settings.mail_per_minute, clock or Clock())
     try:
         sending.run()
@@ -253,7 +253,7 @@ class Sending:
             self._lost.clear()
             self._judge(row, answer)
 
-    def _written(self, row: Waiting) -> tuple[Mailbox, bytes] | None:
+    def _written(self, row: Waiting) -> tuple[str, bytes] | None:
         """The mail as it is now; None if there is nothing to send, which is noted."""
         try:
             letter = self._compose(row)
@@ -263,10 +263,7 @@ class Sending:
                 self._counts.postponed.discard(row.key)
                 return None
             message = to_message(letter, self._sender, row.id, self._clock.now())
-            receiver = mailbox(letter.to)
-            if receiver is None or (receiver.international and not self._line.knows_utf8()):
-                raise InvalidSubscription("邮箱", _ASCII_ONLY)
-            return receiver, message.as_bytes()
+            return check_address(letter.to), message.as_bytes()
         except (FieldError, NotFound) as error:
             self._fail(row, without_addresses(str(error)))
         except MatcherError:  # of the installation, and so of all mails
@@ -277,7 +274,7 @@ class Sending:
             self._fail(row, f"撰写这封邮件时程序出错（{place}）")
         return None
 
-    def _transmitted(self, row: Waiting, receiver: Mailbox, message: bytes) -> Answer | None:
+    def _transmitted(self, row: Waiting, receiver: str, message: bytes) -> Answer | None:
         """Over a connection that has carried others a mail gets a second chance: servers end those as they like."""
         handed = False
 
@@ -288,12 +285,12 @@ class Sending:
 
         used = self._line.carried > 0
         try:
-            return self._line.transmit(self._sender.mailbox, receiver, message, handing)
+            return self._line.transmit(self._sender.address, receiver, message, handing)
         except Lost:
             if not used or handed:
                 raise
         self._line.open()
-        return self._line.transmit(self._sender.mailbox, receiver, message, handing)
+        return self._line.transmit(self._sender.address, receiver, message, handing)
 
     def _judge(self, row: Waiting, answer: Answer) -> None:
         reply = answer.reply

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from matcher.errors import MailUnavailable, SettingError
-from matcher.mailbox import Mailbox, without_addresses
-from matcher.refusals import Reply, read_reply
+from matcher.refusals import Reply, read_reply, without_addresses
 from matcher.settings import Settings
 
 PORTS = {"none": 25, "starttls": 587, "tls": 465}
@@ -148,16 +147,11 @@ class Line:
             self.drop()
         return code == 250
 
-    def knows_utf8(self) -> bool:
-        """Whether the server takes addresses beyond ASCII (RFC 6531)."""
-        return self._smtp is not None and self._smtp.has_extn("smtputf8")
-
-    def transmit(
-        self, sender: Mailbox, receiver: Mailbox, message: bytes, handing: Callable[[], bool]
-    ) -> Answer | None:
+    def transmit(self, sender: str, receiver: str, message: bytes, handing: Callable[[], bool]) -> Answer | None:
         """Send one mail.
 
-        :param message: with CRLF line ends.
+        :param sender: as `receiver` an address in ASCII; they are checked already.
+        :param message: in seven bits, with CRLF line ends.
         :param handing: is called when the server waits for the message, before the first byte is written.
         :returns: the server's answer; None if `handing` said no, and the message was not written.
         :raises Lost: if the connection ended before an answer came: then the server has not taken the mail.
@@ -165,13 +159,11 @@ class Line:
         self.carried += 1
         if self._smtp is None:
             raise Lost("没有连接")
-        self._smtp.command_encoding = "utf-8" if receiver.international else "ascii"
         options = f" SIZE={len(message)}" if self._smtp.has_extn("size") else ""
-        options += " SMTPUTF8" if receiver.international else ""
-        reply = self._asked("MAIL", f"FROM:<{sender.address}>{options}")
+        reply = self._asked("MAIL", f"FROM:<{sender}>{options}")
         if not reply.accepted:
             return Answer("sender", reply)
-        reply = self._asked("RCPT", f"TO:<{receiver.address}>")
+        reply = self._asked("RCPT", f"TO:<{receiver}>")
         if not reply.accepted:
             return Answer("recipient", reply)
         reply = self._asked("DATA", "")
