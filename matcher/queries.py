@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from matcher.errors import InvalidQuery
 from matcher.rank import LEVELS
 from matcher.records import KINDS, OFFER_KINDS, PROGRAMME_CODES, Kind
+from matcher.redaction import indexed
 from matcher.rows import StoredRecord
 from matcher.values import PROVINCES
 from matcher.visibility import PUBLIC, Viewer
@@ -77,6 +78,7 @@ def record_query(
     allowed = own_side if similar else other_side
     if not set(kinds) <= set(allowed):
         raise InvalidQuery("kinds", f"此处可用的值有 {'、'.join(allowed)}")
+    found_by = indexed(record)
     return MatchQuery(
         text=record.abstract,
         title=record.title,
@@ -89,7 +91,8 @@ def record_query(
         similar=similar,
         partners=partners,
         among=among,
-        keep=True,
+        # An erasure forgets the vectors of texts as they are indexed, and knows of no others.
+        keep=not stored.personal and (record.title, record.abstract) == (found_by.title, found_by.abstract),
     )
 
 

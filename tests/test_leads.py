@@ -17,6 +17,7 @@ from matcher.lead_lines import list_lines
 from matcher.lead_views import EXPORT_COLUMNS, LIST_COLUMNS, export_cells, list_cells, list_json
 from matcher.lead_wanted import LeadsWanted, check_wanted, place_of
 from matcher.leads import AT_THE_MACHINE, BLOCK, LeadList
+from matcher.queries import record_query
 from matcher.records import Achievement, Need, Patent, Record
 from matcher.sheets import write_csv
 from matcher.visibility import Viewer
@@ -245,6 +246,15 @@ def test_what_was_hidden_since_is_no_longer_shown_with_its_lead(matcher: Matcher
     matcher.store.withdraw(lead.need_id)
     assert set(matcher.leads.records([lead], A)) == {lead.offer_id}
     assert draw(matcher, A, region="51", min_level=1).needs == 2
+
+
+def test_only_vectors_that_an_erasure_would_find_are_kept(matcher: Matcher) -> None:
+    def kept(record: Record, viewer: Viewer) -> bool:
+        return record_query(matcher.record(record.id, viewer), viewer).keep
+
+    assert [kept(one, A) for one in (DRYING, FUNGI, SHY_TOO)] == [True] * 3
+    # With the name that hides, and with a mark where a number stood.
+    assert [kept(SHY_TOO, ADMIN), kept(SHY, A), kept(SECRET, Viewer("intermediary", OWNER))] == [False, False, True]
 
 
 # ------------------------------------------------------------ order
