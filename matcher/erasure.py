@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, and_, delete, func, or_, select, update
 
-from matcher import audit, merges, tables
+from matcher import audit, merges, recipients, tables
 from matcher.accounts import Account
 from matcher.audit import Entry
 from matcher.database import next_revision
@@ -49,6 +49,7 @@ class Erased:
     contacts: int = 0
     accounts: int = 0
     keys: int = 0
+    subscribers: int = 0
     replies: int = 0
     audited: int = 0
     notes: int = 0
@@ -65,6 +66,7 @@ class Erased:
             "contacts": self.contacts,
             "accounts": self.accounts,
             "keys": self.keys,
+            "subscribers": self.subscribers,
             "replies": self.replies,
             "audit_details": self.audited,
             "lead_notes": self.notes,
@@ -82,13 +84,14 @@ class Eraser:
         self._database = store.database
 
     def person(self, needle: Needle, actor: int = audit.OPERATOR_ACCOUNT) -> Erased:
-        """Erase whoever is named: contacts, and what free texts say of him."""
+        """Erase whoever is named: contacts, what free texts say of him, the mail that he gets."""
         erased = Erased()
         for page in self._pages():
             with self._database.writing() as connection:
                 self._person_out_of(connection, page, needle, erased, actor)
         reply = tables.idempotency
         with self._database.writing() as connection:
+            erased.subscribers += recipients.erase_person(connection, needle, actor, erased.texts)
             for row in connection.execute(select(reply.c.account, reply.c.name, reply.c.body)).all():
                 if needle.names(row.body):
                     own = (reply.c.account == row.account, reply.c.name == row.name)
@@ -120,6 +123,7 @@ class Eraser:
             erased.keys = connection.execute(delete(keys).where(keys.c.account == key)).rowcount
             erased.replies = connection.execute(delete(replies).where(replies.c.account == key)).rowcount
             erased.notes += account_out_of_leads(connection, key)
+            erased.subscribers += recipients.erase_account(connection, key, erased.texts)
             # What the account called its files.
             named = (r.c.owner == key, r.c.source != ERASED_SOURCE)
             connection.execute(update(r).where(*named).values(source=account.id))
@@ -165,6 +169,7 @@ class Eraser:
         connection.execute(delete(tables.uploads).where(u.finished_at < before))
         erased.replies += connection.execute(delete(tables.idempotency).where(i.created_at < before)).rowcount
         erased.notes += old_out_of_leads(connection, before)
+        erased.subscribers += recipients.erase_old(connection, before, erased.texts)
         erased.audited += self._silence(connection, tables.audit.c.at < before)
 
     # ------------------------------------------------------------ records
@@ -321,5 +326,5 @@ def _add(erased: Erased, more: Erased) -> None:
     erased.changed |= more.changed
     erased.uploads += more.uploads
     erased.texts |= more.texts
-    for name in ("contacts", "accounts", "keys", "replies", "audited", "notes", "files"):
+    for name in ("contacts", "accounts", "keys", "subscribers", "replies", "audited", "notes", "files"):
         setattr(erased, name, getattr(erased, name) + getattr(more, name))

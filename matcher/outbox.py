@@ -4,7 +4,7 @@
        ^                    │                    │
        └──── postpone ──────┴────────────────────┤
                                                  ├─ failed: refused for good
-                                                 └─ unconfirmed: found by the next run, see `recover`
+                                                 └─ unconfirmed: found by the next run, see `recover`, `doubt`
 
 `skipped` is for what there was nothing left to say of. docs/mail.md tells what the states promise.
 """
@@ -45,6 +45,7 @@ GONE_LIMIT = 2
 # Days for which a notification may come after its mail; servers give up after five.
 NOTIFIED_WITHIN = 14
 _UNCONFIRMED = "程序在交出邮件后、收到服务器答复前中断，不知是否送达；为免重复，没有再发。"
+_RESTORED = "备份时还在待发，此后可能已经发出；恢复备份后为免重复，没有再发。"
 _NO_MAIL = "没有编号为“{id}”的邮件。可用 matcher outbox --list 查看。"
 _NOT_TROUBLED = "邮件 {id} 的状态是“{state}”，不能重发；只有失败和未确认的可以。"
 
@@ -139,6 +140,17 @@ class Outbox:
             connection.execute(update(tables.outbox).where(o.state == "handed").values(ended))
             connection.execute(update(tables.outbox).where(o.state == "claimed").values(state="waiting"))
         return lost
+
+    def doubt(self) -> int:
+        """Send nothing by itself of what was to be sent: this is the outbox of an earlier day, out of a back-up.
+
+        :returns: how many mails became `unconfirmed`.
+        """
+        o = tables.outbox.c
+        pending = update(tables.outbox).where(o.state.in_(("waiting", "claimed", "handed")))
+        with self._database.writing() as connection:
+            ended = {"state": "unconfirmed", "message": _RESTORED, "done_at": audit.now()}
+            return int(connection.execute(pending.values(ended)).rowcount)
 
     def claim(self, key: int) -> bool:
         """Take a mail before the first command for it.

@@ -20,9 +20,7 @@ from tests.mail.sink import Sink
 
 LI, WANG = "li@yiner.example", "wang@broker.example"
 TITLE = "银耳烘干的节能改造"
-TEXT = (
-    "现用燃煤热风炉烘干银耳，每吨干品耗煤一吨半，干品发黄。求热泵烘干工艺与设备，要求能耗降低一半，成品不发黄。"
-)
+TEXT = "现用燃煤热风炉烘干银耳，每吨干品耗煤一吨半，干品发黄。求热泵烘干工艺与设备，要求能耗降低一半，成品不发黄。"
 # Level 3 for this text, and 4 once it says more.
 WEAK = ("食用菌热风烘干房", "食用菌烘干房采用生物质热风炉供热，分段控制温度和排湿，适用于香菇、木耳和银耳。")
 STRONG = (
@@ -111,16 +109,17 @@ def test_three_nights_and_the_end_of_a_subscription(platform: Platform) -> None:
     what = ("--title", TITLE, "--text", TEXT)
     platform.run("subscribe", "--email", WANG, *what, "--confirmed")
     platform.run("subscribe", "--email", LI, *what)
-    assert platform.night("2030-03-01")[1][0]["To"] == WANG
     platform.run("outbox")
-    (question,) = [taken.message for taken in platform.sink.taken if taken.recipient == LI]
+    (question,) = [taken.message for taken in platform.sink.taken]
+    assert question["To"] == LI
     assert question["Subject"] == "请确认订阅技术匹配简报"
     (person,) = set(re.findall(r"http://\S+/mail/[\w-]+", parts(question)[0]))
     assert TITLE in platform.page(person)
-    assert len(platform.night("2030-03-02")[1]) == 0  # looking at the page is no yes
+    (mail,) = platform.night("2030-03-02")[1]
+    assert mail["To"] == WANG  # looking at the page was no yes
     platform.page(f"{person}/confirm", yes="1")
 
-    # The first night of both: all that fits. Wang has had his.
+    # Li's first night: all that fits. Wang has had his.
     report, (mail,) = platform.night("2030-03-03")
     assert (mail["To"], report["digests"], report["sending"]["sent"]) == (LI, 1, 1)
     text, html = parts(mail)

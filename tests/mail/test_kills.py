@@ -98,7 +98,7 @@ def test_killed_at_any_moment_nobody_gets_two_and_whoever_got_none_is_named(
     while outbox.counts()["waiting"] + outbox.counts()["claimed"] + outbox.counts()["handed"]:
         child = start(home, sink)
         runs += 1  # on a machine that is busy with other things the first may die before they begin
-        child.join(moments.uniform(0.02, 0.15) * (1 + runs / 10))
+        child.join(moments.uniform(0.02, 0.15) * (1 + runs / 4))
         if child.is_alive():
             child.kill()
             killed += 1
