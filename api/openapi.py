@@ -30,6 +30,7 @@ TAGS = [
     {"name": "记录", "description": "提交、查看、修改、撤回和导出记录"},
     {"name": "上传", "description": "成批上传文件并查看处理结果"},
     {"name": "标注", "description": "中介对匹配的评价，用于训练排序"},
+    {"name": "线索", "description": "中介该联系哪些企业，以及每条线索的进展"},
     {"name": "重复", "description": "可能重复的记录，合并与撤销"},
     {"name": "统计", "description": "按类型、专项、省份计数"},
     {"name": "订阅", "description": "以邮件接收新的匹配"},
@@ -55,6 +56,9 @@ EXAMPLES: Mapping[str, Any] = {
     "to": "2026-12-31",
     "format": "json",
     "number": 7,
+    "status": "negotiating",
+    "all": True,
+    "format": "xlsx",
     "key_id": "key-1f2e3d4c5b6a",
     "need_id": examples.STORED_NEED["id"],
     "offer_id": examples.ACHIEVEMENT["id"],
@@ -65,6 +69,8 @@ EXAMPLES: Mapping[str, Any] = {
 IDS = {
     "records": examples.ACHIEVEMENT["id"],
     "accounts": "acc-1f2e3d4c5b6a7988",
+    "leads": "lead-1f2e3d4c5b6a7988",
+    "lead-lists": "list-1f2e3d4c5b6a7988",
     "subscriptions": "sub-1f2e3d4c5b6a7988",
     "uploads": "up-1f2e3d4c5b6a7988",
 }
