@@ -54,7 +54,6 @@ EXAMPLES: Mapping[str, Any] = {
     "state": "proposed",
     "from": "2026-01-01",
     "to": "2026-12-31",
-    "format": "json",
     "number": 7,
     "status": "negotiating",
     "all": True,

@@ -104,7 +104,8 @@ class Night:
         with self._timed("embed"):
             for people in self._people():
                 due = [one for person, own in people if person.personalised for one in own]
-                queries = [one.query for one in following.asked(due, self._matched_with)]
+                asked = (one.query for one in following.asked(due, self._matched_with))
+                queries = [query for query in asked if query.keep]
                 keep_vectors(embedder, [(query.title, query.text) for query in queries], progress)
             embedder.release()
 
