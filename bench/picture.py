@@ -1,11 +1,14 @@
 """The picture of the mail in the README: `make picture`.
 
-Loads the sample corpus into an empty home, lets somebody follow a sample need and a sample achievement, has the
-nightly run compose his mail, and photographs its HTML in headless Chromium, as wide as on a desk and on a phone.
+Loads the sample corpus into an empty home, lets somebody follow a sample need and a sample achievement, writes his
+mail as `matcher nightly --dry-run` does, and photographs its HTML in headless Chromium, as wide as on a desk and as
+on a phone.
 """
 
 from __future__ import annotations
 
+import email.message
+import email.policy
 import html
 import shutil
 import subprocess
@@ -16,22 +19,21 @@ from pathlib import Path
 from PIL import Image, ImageChops
 
 from matcher import sample
-from matcher.briefs import Brief
-from matcher.composing import Composer
 from matcher.engine import Matcher
 from matcher.errors import MatcherError
-from matcher.letter_texts import digest_letter
-from matcher.nightly import Night
+from matcher.nightly import rehearse_night
 from matcher.records import Kind
-from matcher.settings import Settings
+from matcher.settings import load_settings
 from matcher.wishes import Wish
 
 FOLDER = Path(__file__).parent.parent / "docs"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+HOW_TO_INSTALL = "没有找到 Chromium。请先安装，例如 apt-get install chromium fonts-noto-cjk。"
 # Without these it looks for hosts that nobody here needs; as root it starts only without its sandbox.
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 # Taller than any mail here; what is below its end is cut off.
 TALL = 4000
@@ -44,8 +46,7 @@ COLOURS = 128
 MARGIN = 24
 FOLLOWED: tuple[tuple[Kind, str], ...] = (("need", "N-ENV-05"), ("achievement", "A-FOO-02"))
 READER = "li.ming@corp.example"
-SENDER = "科技成果匹配平台"
-BASE_URL = "https://match.example"
+SETTINGS = {"mail_from": "科技成果匹配平台 <match@sender.example>", "public_url": "https://match.example"}
 SECONDS = 120
 
 
@@ -56,33 +57,38 @@ class NoPicture(MatcherError):
 def main() -> None:
     """Draw both pictures."""
     with tempfile.TemporaryDirectory() as home:
-        letter = digest_letter(sample_brief(Path(home)), BASE_URL, SENDER)
+        page = sample_mail(Path(home))
     for name, (width, scale) in PICTURES.items():
-        photograph(letter.html, width, scale, FOLDER / name)
+        photograph(page, width, scale, FOLDER / name)
         print(FOLDER / name)
 
 
-def sample_brief(home: Path) -> Brief:
-    """The mail of somebody's first night in a new installation.
+def sample_mail(home: Path) -> str:
+    """The HTML of the mail of somebody's first night in a new installation.
 
     :raises NoPicture: if nothing was found, as when all that was followed has ended.
     """
-    matcher = Matcher(Settings(home=home))
+    matcher = Matcher(load_settings(home=home, **SETTINGS))
     try:
         for kind, name in sample.FILES:
             matcher.ingest(sample.path(name), kind, source=sample.SOURCE)
         for kind, source_id in FOLLOWED:
             subject = next(record.id for record in sample.records(kind) if record.source_id == source_id)
             matcher.subscriptions.add(READER, Wish(follows="record", subject=subject), confirmed=True)
-        night = Night(matcher)
-        night.index()
-        composer = Composer(matcher, SENDER)
-        brief = next((brief for plan in night.plans() if (brief := composer.brief(plan, night.found.day))), None)
+        _, files = rehearse_night(matcher, home / "mails")
     finally:
         matcher.close()
-    if brief is None:
+    if not files:
         raise NoPicture("样例订阅没有匹配，也许所订阅的需求已过截止日期；请在 bench/picture.py 中换一条。")
-    return brief
+    mail = email.message_from_bytes(files[0].read_bytes(), policy=email.policy.default)
+    page = mail.get_body(("html",))
+    assert page is not None  # a mail of ours has both forms
+    return str(page.get_content())
+
+
+def browser() -> str | None:
+    """Where Chromium lies; None if it is not there."""
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
 def photograph(page: str, width: int, scale: float, to: Path) -> None:
@@ -92,9 +98,9 @@ def photograph(page: str, width: int, scale: float, to: Path) -> None:
     :param width: in CSS pixels.
     :raises NoPicture: if there is no browser, or it writes nothing.
     """
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    found = browser()
     if found is None:
-        raise NoPicture("没有找到 Chromium。请先安装，例如 apt-get install chromium fonts-noto-cjk。")
+        raise NoPicture(HOW_TO_INSTALL)
     frame = f'<iframe width="{width}" height="{TALL}" style="border:0;display:block" srcdoc="{html.escape(page)}">'
     with tempfile.TemporaryDirectory() as folder:
         outer, shot = Path(folder, "page.html"), Path(folder, "shot.png")

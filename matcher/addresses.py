@@ -25,13 +25,12 @@ def check_address(text: str) -> str:
     typed = unicodedata.normalize("NFKC", text).strip()
     try:
         # The domains of tests and examples cannot receive mail, but are addresses.
-        found = validate_email(typed, check_deliverability=False, allow_smtputf8=False, test_environment=True)
+        found = validate_email(
+            typed, check_deliverability=False, allow_smtputf8=False, strict=True, test_environment=True
+        )
     except EmailNotValidError as error:
         raise InvalidSubscription(_FIELD, _WRONG) from error
-    address = f"{found.local_part}@{found.ascii_domain}"
-    if len(address) > ADDRESS_LIMIT:
-        raise InvalidSubscription(_FIELD, f"长 {len(address)} 个字符，超过 {ADDRESS_LIMIT} 个")
-    return address
+    return f"{found.local_part}@{found.ascii_domain}"
 
 
 def same_address(address: str) -> str:

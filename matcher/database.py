@@ -25,7 +25,9 @@ WRITE_WAIT = 60.0
 # by default it would take two hours.
 _KEEPALIVE = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
 # The columns of lists are read with every match, and the standard library is several times slower.
-_JSON: Mapping[str, Any] = {
+_OPTIONS: Mapping[str, Any] = {
+    # An error that quotes its statement must not quote a contact with it.
+    "hide_parameters": True,
     "json_serializer": lambda value: orjson.dumps(value).decode(),
     "json_deserializer": orjson.loads,
 }
@@ -66,7 +68,7 @@ class Database:
         if self.file:
             Path(self.file).parent.mkdir(parents=True, exist_ok=True)
         if self._sqlite:
-            self._engine = self.reading = create_engine(parsed, **_JSON)
+            self._engine = self.reading = create_engine(parsed, **_OPTIONS)
             _configure_sqlite(self._engine)
             if self.file:
                 _follow_file(self._engine, Path(self.file))
@@ -212,7 +214,7 @@ def _with_driver(url: URL) -> URL:
 def _postgresql(url: URL) -> Engine:
     try:
         # A restarted server or a firewall ends connections: each is tried before it is used.
-        engine = create_engine(url, pool_pre_ping=True, **_JSON)
+        engine = create_engine(url, pool_pre_ping=True, **_OPTIONS)
     except ImportError as error:
         raise SettingError(_DRIVER_MISSING.format(error=error)) from error
     session = {"lock_timeout": round(WRITE_WAIT * 1000)} | _KEEPALIVE

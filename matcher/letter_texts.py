@@ -88,7 +88,7 @@ def digest_letter(brief: Brief, base_url: str, sender_name: str) -> Letter:
             entries.append(_match(number, item, subscriber, base_url))
         subscription, subject = section.subscription, section.subject
         link = record_link(base_url, subscriber, subject.id) if subject else None
-        reason = f"您订阅了以上匹配：{wording.conditions(subscription)}。"
+        reason = f"您订阅了这些匹配：{wording.conditions(subscription)}。"
         heading = wording.followed(subscription, subject)
         sections.append(_Section(heading, link, reason, tuple(entries), section.omitted))
     items = [item for section in brief.sections for item in section.items]

@@ -32,7 +32,7 @@ from matcher.sending import SendReport, only_sender, require_settings, send_lock
 from matcher.subscribers import Subscriber, Subscription
 
 # Whom mails of a rehearsal are from, where no sender is set.
-REHEARSED_SENDER = "科技成果匹配平台 <match@example.invalid>"
+REHEARSED_SENDER = "科技成果匹配平台 <match@sender.example>"
 # People whose matches are found and written down together: what a kill may cost.
 PEOPLE = 512
 

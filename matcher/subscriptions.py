@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, exists, false, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
 
 from matcher import tables
 from matcher.addresses import check_address, same_address
@@ -19,6 +19,8 @@ from matcher.audit import OPERATOR_ACCOUNT, Entry, now, write
 from matcher.consent import CONFIRM_DAYS, UNCONFIRMED_LIMIT, ask, confirm, earliest, is_open
 from matcher.database import Database, batches
 from matcher.errors import InvalidSubscription, NotFound
+from matcher.forgotten import recall
+from matcher.recipients import forget_idle
 from matcher.store import ERASED_SOURCE, no_record
 from matcher.subscribers import Subscriber, Subscription, Suppressed
 from matcher.visibility import OPERATOR, PUBLIC, Viewer
@@ -29,7 +31,12 @@ SUBSCRIPTION_LIMIT = 50
 # Too much to guess: whoever knows a token has had the mail.
 _TOKEN_BYTES = 32
 _PRINTABLE = 40
+# The person may take back what he said, not what the operator did.
+_BY_WEIGHT: tuple[Suppressed, ...] = ("bounced", "unsubscribed", "operator")
 _SUBSCRIPTION_FIELD = "订阅"
+_ID_FIELD = "编号"
+_OTHER_KIND = "所指的记录不是这一类；机构请按机构订阅，成果、专利和需求请按记录订阅"
+_HIDDEN = "该记录不对这个账号公开，订阅不会有内容；请以能看到它的账号订阅（--account）"
 _NO_TOKEN = "这个链接已失效，或不完整。请使用最近一封邮件中的链接。"
 
 
@@ -49,7 +56,8 @@ class SubscriptionBook:
 
         :param account: whose eyes decide what the subscription may bring; 0 for what is public.
         :param confirmed: consent was given elsewhere.
-        :param by_operator: the command line, which may point an address at any record and is not limited.
+        :param by_operator: the command line, which may also point an address at a hidden record of its own, and may
+            ask as many addresses as it wants.
         :raises InvalidSubscription: naming the field and the reason.
         :raises NotFound: if there is no such account, or no such record that the account may see.
         """
@@ -59,7 +67,7 @@ class SubscriptionBook:
         moment = now()
         with self._database.writing() as connection:
             viewer = _viewer(connection, account)
-            subject = _subject(connection, wanted, OPERATOR if by_operator else viewer)
+            subject = _subject(connection, wanted, viewer, by_operator)
             subscriber = _find_or_make(connection, address, moment)
             own = [s for s in _standing(connection, subscriber) if s.account == account]
             consent = confirmed or any(s.active for s in own)
@@ -130,10 +138,9 @@ class SubscriptionBook:
             return _find_or_make(connection, address, now())
 
     def suppress(self, subscriber: Subscriber, why: Suppressed) -> None:
-        """Send an address nothing any more, whoever asks. What the person says counts more than an earlier reason."""
+        """Send an address nothing any more, whoever asks; a weightier reason takes the place of a lighter one."""
         s = tables.subscribers.c
-        word = s.suppressed_for != why if why == "unsubscribed" else false()
-        fresh = or_(s.suppressed_at.is_(None), word)
+        fresh = or_(s.suppressed_at.is_(None), s.suppressed_for.in_(_BY_WEIGHT[: _BY_WEIGHT.index(why)]))
         self._change(subscriber, fresh, "mail-suppress", {"why": why}, suppressed_at=now(), suppressed_for=why)
 
     def resume(self, subscriber: Subscriber, by_operator: bool = False) -> None:
@@ -221,15 +228,12 @@ class SubscriptionBook:
 
         :returns: how many subscriptions were forgotten.
         """
-        s, p = tables.subscriptions.c, tables.subscribers.c
+        s = tables.subscriptions.c
         stale = and_(s.confirmed_at.is_(None), s.created_at < earliest())
         with self._database.writing() as connection:
-            asked = list(connection.execute(select(s.subscriber).where(stale).distinct()).scalars())
+            asked = [*connection.scalars(select(s.subscriber).where(stale).distinct())]
             gone = connection.execute(delete(tables.subscriptions).where(stale)).rowcount
-            for part in batches(asked):
-                follows = exists().where(s.subscriber == p.key)
-                forgotten = delete(tables.subscribers).where(p.key.in_(part), p.suppressed_at.is_(None), ~follows)
-                connection.execute(forgotten)
+            forget_idle(connection, asked)
         return gone
 
     def _subscriber(self, condition: Any, given: str, otherwise: str) -> Subscriber:
@@ -272,7 +276,7 @@ def _viewer(connection: Connection, account: int) -> Viewer:
     return Viewer(role, account)
 
 
-def _subject(connection: Connection, wanted: Wish, viewer: Viewer) -> str | None:
+def _subject(connection: Connection, wanted: Wish, viewer: Viewer, by_operator: bool) -> str | None:
     """The id of what is followed: of a record that another stands for, the other's."""
     if wanted.subject is None:
         return None
@@ -283,10 +287,13 @@ def _subject(connection: Connection, wanted: Wish, viewer: Viewer) -> str | None
     row = connection.execute(query.where(r.id == given)).one_or_none()
     if row is not None and row.merged_into:
         row = connection.execute(query.where(r.id == row.merged_into)).one_or_none()
-    if row is None or not viewer.sight.shows(row.kind, row.visibility, row.owner):
+    shows = row is not None and viewer.sight.shows(row.kind, row.visibility, row.owner)
+    if row is not None and by_operator and not shows and (viewer.account or row.owner):
+        raise InvalidSubscription(_ID_FIELD, _HIDDEN)
+    if row is None or not (shows or by_operator):
         raise NotFound(no_record(wanted.subject))
     if (row.kind == "institution") != (wanted.follows == "institution"):
-        raise InvalidSubscription("编号", "所指的记录不是这一类；机构请按机构订阅，成果、专利和需求请按记录订阅")
+        raise InvalidSubscription(_ID_FIELD, _OTHER_KIND)
     subject: str = row.id
     return subject
 
@@ -294,16 +301,18 @@ def _subject(connection: Connection, wanted: Wish, viewer: Viewer) -> str | None
 def _find_or_make(connection: Connection, address: str, moment: str) -> Subscriber:
     if (known := _by_address(connection, address)) is not None:
         return known
+    erased = recall(connection, address)
     row = {
         "id": f"sbr-{secrets.token_hex(8)}",
         "email": address,
         "token": secrets.token_urlsafe(_TOKEN_BYTES),
         "created_at": moment,
+        "suppressed_at": moment if erased else None,
+        "suppressed_for": "unsubscribed" if erased else None,
     }
     connection.execute(insert(tables.subscribers).values(row))
-    made = _by_address(connection, address)
-    assert made is not None  # written a line above
-    return made
+    made = select(tables.subscribers).where(tables.subscribers.c.id == row["id"])
+    return to_subscriber(connection.execute(made).one())
 
 
 def _by_address(connection: Connection, address: str) -> Subscriber | None:

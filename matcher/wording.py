@@ -99,10 +99,8 @@ def followed(subscription: Subscription, subject: StoredRecord | None) -> str:
 def conditions(subscription: Subscription) -> str:
     """How often, from which level on, and what else it asks for, in one line."""
     least = subscription.min_level
-    parts = [
-        FREQUENCY_NAMES[subscription.frequency],
-        f"关联度 {least} 级（{LEVEL_NAMES[least]}）{'' if least == max(LEVEL_NAMES) else '以上'}",
-    ]
+    upwards = "" if least == max(LEVEL_NAMES) else "以上"
+    parts = [f"{FREQUENCY_NAMES[subscription.frequency]}，关联度 {least} 级（{LEVEL_NAMES[least]}）{upwards}"]
     if subscription.kinds:
         parts.append(f"只看{'、'.join(KIND_NAMES[kind] for kind in subscription.kinds)}")
     if subscription.programmes:
