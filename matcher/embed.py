@@ -188,8 +188,7 @@ class SentenceTransformerEncoder:
 
 def _not_loaded(name: str, reason: object) -> ModelError:
     return ModelError(
-        f"无法加载模型“{name}”（{reason}）。请检查 MATCHER_MODEL 是否为本机的模型目录，"
-        "或在可联网的机器上先下载该模型。"
+        f"无法加载模型“{name}”（{reason}）。请检查 MATCHER_MODEL 是否为本机的模型目录，或在可联网的机器上先下载该模型。"
     )
 
 

@@ -20,6 +20,19 @@ from tests import postgresql as own
 from tests.fakes import FakeEncoder
 from tests.milvus import milvus_server
 
+# What takes long, the longest first: nothing of it shall be left for one process alone at the end.
+LONG = ("test_notebooks.py", "e2e", "test_model.py", "store", "index")
+HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        room = item.path.relative_to(HERE).parts[0]
+        return LONG.index(room) if room in LONG else len(LONG)
+
+    items.sort(key=place)
+
 
 @pytest.fixture(scope="session")
 def tokenizer() -> Tokenizer:
