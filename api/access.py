@@ -62,6 +62,10 @@ def _arriving(request: Request, service: RunningService) -> None:
     _count(request, service, NOBODY)
 
 
+def _counted(request: Request, service: RunningService) -> None:
+    _count(request, service, NOBODY)
+
+
 def may_send_files(request: Request, service: Service) -> bool:
     """Whether somebody may send a large body; asked before any of it is read, and before anything else is."""
     session = request.cookies.get(COOKIE)
@@ -137,6 +141,8 @@ def _unknown(detail: str) -> Refused:
 AnyCaller = Annotated[Caller, Depends(_caller)]
 # For whoever comes to sign in or out: what is left of an earlier session does not matter.
 Arriving = Annotated[None, Depends(_arriving)]
+# For pages that a secret in their address opens, and mail programs that know nothing else (RFC 8058).
+Counted = Annotated[None, Depends(_counted)]
 
 
 async def _asking(caller: AnyCaller, service: RunningService) -> Caller:

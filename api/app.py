@@ -13,6 +13,8 @@ from api import batching, docs, errors
 from api.access import may_send_files
 from api.limits import BodyLimit, RequestEnvelope, log_access_somewhere
 from api.openapi import DESCRIPTION, TAGS, TITLE, DescribedApi
+from api.pages import mail as mail_pages
+from api.pages import records as record_pages
 from api.routes import (
     accounts,
     duplicates,
@@ -23,6 +25,7 @@ from api.routes import (
     people,
     programmes,
     records,
+    subscriptions,
     tag,
     uploads,
 )
@@ -79,9 +82,12 @@ def create_app(settings: Settings | None = None, matcher: Matcher | None = None)
         uploads,
         duplicates,
         judgements,
+        subscriptions,
         accounts,
         people,
         health,
+        record_pages,
+        mail_pages,
     ):
         app.include_router(subject.router)
     batching.install(app, service.answers, [*match.router.routes, *partners.router.routes])

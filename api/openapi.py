@@ -32,6 +32,7 @@ TAGS = [
     {"name": "标注", "description": "中介对匹配的评价，用于训练排序"},
     {"name": "重复", "description": "可能重复的记录，合并与撤销"},
     {"name": "统计", "description": "按类型、专项、省份计数"},
+    {"name": "订阅", "description": "以邮件接收新的匹配"},
     {"name": "账号", "description": "账号、密钥和网页登录"},
     {"name": "运行", "description": "存活、就绪和运行指标"},
 ]
@@ -58,7 +59,12 @@ EXAMPLES: Mapping[str, Any] = {
     "If-Match": '"1024-9f86d081884c7d65"',
     "If-None-Match": '"1024-9f86d081884c7d65"',
 }
-IDS = {"records": examples.ACHIEVEMENT["id"], "accounts": "acc-1f2e3d4c5b6a7988", "uploads": "up-1f2e3d4c5b6a7988"}
+IDS = {
+    "records": examples.ACHIEVEMENT["id"],
+    "accounts": "acc-1f2e3d4c5b6a7988",
+    "subscriptions": "sub-1f2e3d4c5b6a7988",
+    "uploads": "up-1f2e3d4c5b6a7988",
+}
 FORM_EXAMPLES: Mapping[str, Any] = {
     "file": "成果名称,成果简介\n鲜银耳热泵烘干工艺,分三段控制温湿度\n",
     "kind": "achievement",

@@ -27,6 +27,8 @@ class TimedEncoder:
         self._encoder = encoder
         self.fingerprint = encoder.fingerprint
         self.dimension = encoder.dimension
+        self.symmetric = encoder.symmetric
+        self.release = encoder.release
         self.spent_ms = 0.0
 
     def encode(self, texts: Sequence[str], side: Side) -> Vectors:

@@ -25,6 +25,7 @@ import matcher
 from matcher import archive
 from matcher.errors import BackupError, Busy, StoreUnavailable
 from matcher.faults import room_for, sqlite_error
+from matcher.outbox import Outbox
 from matcher.seal import sync
 from matcher.settings import Settings
 from matcher.store import Store
@@ -60,10 +61,12 @@ class Restored:
     """What became of a restoring.
 
     :param aside: where the data is kept that was there before; None if there was none.
+    :param doubted: mails that were to be sent when the back-up was made, and may have been sent since.
     """
 
     manifest: dict[str, Any]
     aside: Path | None
+    doubted: int
 
 
 def back_up(store: Store, settings: Settings, target: Path, vectors: bool = True) -> Backup:
@@ -122,7 +125,7 @@ def restore(path: Path, settings: Settings, force: bool = False) -> Restored:
                 raise BackupError(f"备份 {path} 中有不认识的文件“{name[:60]}”。请换用另一个备份文件。")
             (work / name).parent.mkdir(parents=True, exist_ok=True)
             archive.extract(path, manifest, name, work / name)
-        _check_and_migrate(work / STORE, manifest, path)
+        doubted = _check_and_migrate(work / STORE, manifest, path)
         _add_uploads(work / UPLOADS, settings.home / UPLOADS)
         url = make_url(settings.store_url)
         if url.get_backend_name() == "sqlite" and url.database:
@@ -131,7 +134,7 @@ def restore(path: Path, settings: Settings, force: bool = False) -> Restored:
             aside = _replace_rows(work / STORE, settings, force)
         if VECTORS in manifest["files"]:
             _add_vectors(work / VECTORS, settings.home / VECTORS)
-    return Restored(manifest, aside)
+    return Restored(manifest, aside, doubted)
 
 
 def _copy_with_uploads(store: Store, copy: Path, uploads: Path, work: Path) -> dict[str, Path]:
@@ -207,7 +210,8 @@ def _shown(settings: Settings) -> dict[str, Any]:
     return shown
 
 
-def _check_and_migrate(copy: Path, manifest: dict[str, Any], path: Path) -> None:
+def _check_and_migrate(copy: Path, manifest: dict[str, Any], path: Path) -> int:
+    """:returns: mails that nobody knows to have been sent or not."""
     with closing(sqlite3.connect(copy)) as connection:
         check_file(connection, path)
         for table, count in manifest["counts"].items():
@@ -216,8 +220,10 @@ def _check_and_migrate(copy: Path, manifest: dict[str, Any], path: Path) -> None
                 raise BackupError(
                     f"备份 {path} 中的表 {table} 有 {found} 行，清单上是 {count} 行。请换用另一个备份文件。"
                 )
-    Store(f"sqlite:///{copy}").close()
+    with closing(Store(f"sqlite:///{copy}")) as store:
+        doubted = Outbox(store.database).doubt()
     _make_single(copy)
+    return doubted
 
 
 def _replace_file(new: Path, file: Path, settings: Settings, force: bool) -> Path | None:

@@ -59,6 +59,11 @@ def restore(
     say(f"已恢复 {restored.manifest['created']} 的备份：{counts['records']} 条记录，联系方式 {counts['contacts']} 条。")
     if restored.aside:
         say(f"原有的数据另存在 {restored.aside}，确认无误后可以删除。")
+    if restored.doubted:
+        say(
+            f"备份时有 {restored.doubted} 封邮件待发，此后可能已经发出，现列为未确认，不会自动再发。"
+            "可用 matcher outbox --list 查看，用 --resend 编号 重发。"
+        )
     if not index:
         say("索引还没有建立。请运行 matcher reindex。")
         return

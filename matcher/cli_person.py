@@ -20,6 +20,7 @@ AccountOption = Annotated[str | None, typer.Option("--account", help="账号的�
 ContactOption = Annotated[
     str | None, typer.Option("--contact", help="本人的手机号、带区号的电话、邮箱或姓名", metavar="TEXT")
 ]
+_NO_MAIL_AGAIN = "删除的订阅邮箱今后不会再收到邮件，即使再次为它订阅；本人要求恢复时用 matcher suppress --lift。"
 _BACKUPS = "备份文件不受影响：请删除或重新制作此前的备份。若再次导入含有该信息的文件，它会重新入库。"
 
 
@@ -59,7 +60,8 @@ def erase(
                 public = len(held["records"]) - hidden
                 say(
                     f"将关闭账号“{found.name}”，删除它的 {hidden} 条未公开的记录、{len(held['keys'])} 个密钥和"
-                    f" {len(held['uploads'])} 个上传文件；{public} 条公开的记录保留，但不再含有联系方式。"
+                    f" {len(held['uploads'])} 个上传文件、"
+                    f"{len(held['subscriptions'])} 个订阅；{public} 条公开的记录保留，但不再含有联系方式。"
                 )
                 _ask_to_confirm()
             erased = matcher.people.erase_account(found, whole=True)
@@ -68,10 +70,13 @@ def erase(
                 held = matcher.people.export_person(contact or "")
                 say(
                     f"将从 {len(held['contacts'])} 条记录中删除联系方式，从 {len(held['texts'])} 条记录的正文中"
-                    f"删除提到此人之处。发明人姓名（{len(held['inventor_of'])} 件专利）是公告内容，予以保留。"
+                    f"删除提到此人之处，并删除 {len(held['subscribers'])} 个订阅邮箱及其订阅。"
+                    f"发明人姓名（{len(held['inventor_of'])} 件专利）是公告内容，予以保留。"
                 )
                 _ask_to_confirm()
             erased = matcher.people.erase_person(contact or "", whole=True)
+            if erased.subscribers:
+                say(_NO_MAIL_AGAIN)
         aside = matcher.people.set_aside()
     _report(erased, as_json)
     say(_BACKUPS)
@@ -111,7 +116,8 @@ def _report(erased: Erased, as_json: bool) -> None:
     else:
         say(
             f"已删除记录 {len(erased.records)} 条、联系方式 {erased.contacts} 条、账号 {erased.accounts} 个、"
-            f"密钥 {erased.keys} 个、文件 {erased.files} 个；修改记录 {len(erased.changed)} 条。"
+            f"密钥 {erased.keys} 个、订阅人 {erased.subscribers} 个、文件 {erased.files} 个；"
+            f"修改记录 {len(erased.changed)} 条。"
         )
     if not erased.complete:
         say("另一个进程正在使用数据库或索引，其中可能还有残留。请在它结束后运行 matcher retention 清除。")

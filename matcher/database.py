@@ -25,10 +25,13 @@ WRITE_WAIT = 60.0
 # by default it would take two hours.
 _KEEPALIVE = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
 # The columns of lists are read with every match, and the standard library is several times slower.
-_JSON: Mapping[str, Any] = {
+_OPTIONS: Mapping[str, Any] = {
+    # An error that quotes its statement must not quote a contact with it.
+    "hide_parameters": True,
     "json_serializer": lambda value: orjson.dumps(value).decode(),
     "json_deserializer": orjson.loads,
 }
+INDEX_TAKEN = "另一个进程正在写入索引。请等它结束后再试。"
 T = TypeVar("T")
 # Identifiers in one IN (...) clause; SQLite before 3.32 stops at 999.
 ID_BATCH = 500
@@ -65,7 +68,7 @@ class Database:
         if self.file:
             Path(self.file).parent.mkdir(parents=True, exist_ok=True)
         if self._sqlite:
-            self._engine = self.reading = create_engine(parsed, **_JSON)
+            self._engine = self.reading = create_engine(parsed, **_OPTIONS)
             _configure_sqlite(self._engine)
             if self.file:
                 _follow_file(self._engine, Path(self.file))
@@ -128,7 +131,7 @@ class Database:
             connection.commit()
 
     @contextmanager
-    def exclusive(self, name: str, wait: float) -> Iterator[None]:
+    def exclusive(self, name: str, wait: float, taken: str = INDEX_TAKEN) -> Iterator[None]:
         """Hold a lock that all processes of a PostgreSQL database share, on whatever machine they run.
 
         The server drops it with the connection: when the process dies, and unnoticed when the server
@@ -136,6 +139,7 @@ class Database:
         where a file does as well.
 
         :param wait: seconds to wait for another process.
+        :param taken: the sentence that says that another process holds it.
         :raises Busy: if the other process does not finish in time.
         """
         if self._sqlite:
@@ -146,7 +150,7 @@ class Database:
             # Of its own: closed at the end, and not handed to somebody else with the lock still on it.
             connection.detach()
             connection.execute(text(f"SET lock_timeout = {max(1, round(wait * 1000))}"))
-            with _busy("另一个进程正在写入索引。请等它结束后再试。"):
+            with _busy(taken):
                 connection.execute(_advisory("pg_advisory_lock", name))
             try:
                 yield
@@ -210,7 +214,7 @@ def _with_driver(url: URL) -> URL:
 def _postgresql(url: URL) -> Engine:
     try:
         # A restarted server or a firewall ends connections: each is tried before it is used.
-        engine = create_engine(url, pool_pre_ping=True, **_JSON)
+        engine = create_engine(url, pool_pre_ping=True, **_OPTIONS)
     except ImportError as error:
         raise SettingError(_DRIVER_MISSING.format(error=error)) from error
     session = {"lock_timeout": round(WRITE_WAIT * 1000)} | _KEEPALIVE

@@ -55,6 +55,9 @@ class Encoder(Protocol):
     def encode(self, texts: Sequence[str], side: Side) -> Vectors:
         """Embed a batch: float32 (len(texts), dimension), each row of length 1."""
 
+    def release(self) -> None:
+        """Give back the memory that many texts at once have taken; the next ones take it again."""
+
 
 class OnnxEncoder:
     """ONNX Runtime over a folder that `matcher.onnx_bert.export` has prepared.
@@ -134,6 +137,10 @@ class OnnxEncoder:
                 vectors[batch] = own
         return vectors
 
+    def release(self) -> None:
+        """See `Encoder`."""
+        self.__dict__.pop("_bulk_session", None)
+
     def _run(self, session: Any, tokens: Sequence[Sequence[int]]) -> Vectors:
         """Embed texts given by their tokens, padded to the longest."""
         ids = np.full((len(tokens), max(map(len, tokens))), self._pad, np.int64)
@@ -184,6 +191,9 @@ class SentenceTransformerEncoder:
             list(texts), batch_size=self._batch, normalize_embeddings=True, show_progress_bar=False
         )
         return vectors.astype(np.float32, copy=False)
+
+    def release(self) -> None:
+        """See `Encoder`; torch keeps what it has taken."""
 
 
 def _not_loaded(name: str, reason: object) -> ModelError:
@@ -300,6 +310,10 @@ class Embedder:
     def forget(self, texts: Iterable[str]) -> int:
         """Remove what the cache knows of texts; how many vectors that were."""
         return self._cache.forget(texts)
+
+    def release(self) -> None:
+        """Give back the memory that many texts at once have taken."""
+        self.encoder.release()
 
     def queries(self, texts: Sequence[str]) -> Vectors:
         """Embed questions: float32 (len(texts), dimension). Not cached: a question may be confidential."""

@@ -44,6 +44,7 @@ from matcher.replies import Replies
 from matcher.rows import StoredRecord
 from matcher.settings import Settings
 from matcher.store import Store, no_record
+from matcher.subscriptions import SubscriptionBook
 from matcher.text import Tokenizer, normalize
 from matcher.uploads import Uploads
 from matcher.vectors import VectorCache
@@ -66,6 +67,7 @@ class Matcher:
         self.replies = Replies(self.store.database)
         self.judgements = JudgementBook(self.store.database)
         self.listing = Listing(self.store)
+        self.subscriptions = SubscriptionBook(self.store.database)
         self.uploads = Uploads(self.store, self.accounts, settings.home / "uploads", settings.max_file_bytes)
         self.duplicates = Duplicates(self.store, lambda: self.index, self.records)
         self.people = People(self.store, settings.home, self._forget)
@@ -204,7 +206,7 @@ class Matcher:
         :raises InvalidQuery: naming the field and the reason.
         """
         check_query(query)
-        return self._answering.answer([query])[0]
+        return self.answering.answer([query])[0]
 
     def match_many(self, queries: Sequence[MatchQuery]) -> list[Answer | Exception]:
         """Answer several questions together, which costs less than one by one.
@@ -221,14 +223,15 @@ class Matcher:
         if not queries:
             return []
         try:
-            return self._answering.answer(queries)
+            return self.answering.answer(queries)
         except Exception as error:  # whatever it is, it stays with the question that has it
             if len(queries) == 1:
                 return [error]
         return [result for query in queries for result in self._answered([query])]
 
     @property
-    def _answering(self) -> Answering:
+    def answering(self) -> Answering:
+        """What answers questions, over the index as it is now."""
         return Answering(self.embedder, self.tokenizer, self.tagger, self.ranker, self.index, self.store)
 
     def record_query(

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, and_, delete, func, or_, select, update
 
-from matcher import audit, merges, tables
+from matcher import audit, merges, recipients, tables
 from matcher.accounts import Account
 from matcher.audit import Entry
 from matcher.database import next_revision
@@ -47,6 +47,7 @@ class Erased:
     contacts: int = 0
     accounts: int = 0
     keys: int = 0
+    subscribers: int = 0
     replies: int = 0
     audited: int = 0
     uploads: list[str] = field(default_factory=list)
@@ -62,6 +63,7 @@ class Erased:
             "contacts": self.contacts,
             "accounts": self.accounts,
             "keys": self.keys,
+            "subscribers": self.subscribers,
             "replies": self.replies,
             "audit_details": self.audited,
             "uploads": len(self.uploads),
@@ -78,13 +80,14 @@ class Eraser:
         self._database = store.database
 
     def person(self, needle: Needle, actor: int = audit.OPERATOR_ACCOUNT) -> Erased:
-        """Erase whoever is named: contacts, and what free texts say of him."""
+        """Erase whoever is named: contacts, what free texts say of him, the mail that he gets."""
         erased = Erased()
         for page in self._pages():
             with self._database.writing() as connection:
                 self._person_out_of(connection, page, needle, erased, actor)
         reply = tables.idempotency
         with self._database.writing() as connection:
+            erased.subscribers += recipients.erase_person(connection, needle, actor, erased.texts)
             for row in connection.execute(select(reply.c.account, reply.c.name, reply.c.body)).all():
                 if needle.names(row.body):
                     own = (reply.c.account == row.account, reply.c.name == row.name)
@@ -114,6 +117,7 @@ class Eraser:
             keys, replies = tables.api_keys, tables.idempotency
             erased.keys = connection.execute(delete(keys).where(keys.c.account == key)).rowcount
             erased.replies = connection.execute(delete(replies).where(replies.c.account == key)).rowcount
+            erased.subscribers += recipients.erase_account(connection, key, erased.texts)
             # What the account called its files.
             named = (r.c.owner == key, r.c.source != ERASED_SOURCE)
             connection.execute(update(r).where(*named).values(source=account.id))
@@ -158,6 +162,7 @@ class Eraser:
         erased.uploads += connection.scalars(select(u.id).where(u.finished_at < before))
         connection.execute(delete(tables.uploads).where(u.finished_at < before))
         erased.replies += connection.execute(delete(tables.idempotency).where(i.created_at < before)).rowcount
+        erased.subscribers += recipients.erase_old(connection, before, erased.texts)
         erased.audited += self._silence(connection, tables.audit.c.at < before)
 
     # ------------------------------------------------------------ records
@@ -313,5 +318,5 @@ def _add(erased: Erased, more: Erased) -> None:
     erased.changed |= more.changed
     erased.uploads += more.uploads
     erased.texts |= more.texts
-    for name in ("contacts", "accounts", "keys", "replies", "audited", "files"):
+    for name in ("contacts", "accounts", "keys", "subscribers", "replies", "audited", "files"):
         setattr(erased, name, getattr(erased, name) + getattr(more, name))

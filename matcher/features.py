@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matcher.embed import Embedder
+from matcher.embed import Embedder, Progress
 from matcher.frequencies import BUCKETS, K1, B, Statistics, inverse_frequency, weighted_counts
 from matcher.programs import centre
 from matcher.records import embedded_text
@@ -85,16 +85,33 @@ def ask_many(
 
     :param keep: whether their vectors are kept, as those of records are.
     """
-    parts = [(normalize(title), normalize(text)) for title, text in asked]
-    wholes = [embedded_text(title, text) if title else text for title, text in parts]
+    parts = _normal(asked)
     apart = [place for place, (title, text) in enumerate(parts) if title and text]
-    texts = [*wholes, *(parts[place][0] for place in apart)]
+    texts = _embedded(parts)
     vectors = embedder.stored_questions(texts) if keep else embedder.queries(texts)
     titles = dict(zip(apart, vectors[len(parts) :], strict=True))
     return [
         _question(tokenizer, title, text, titles.get(place, vectors[place]), vectors[place])
         for place, (title, text) in enumerate(parts)
     ]
+
+
+def keep_vectors(embedder: Embedder, asked: Sequence[tuple[str, str]], progress: Progress | None = None) -> None:
+    """Embed titles and texts that `ask_many` will be asked to keep; many together cost less than a few at a time.
+
+    :param progress: is told (texts embedded, texts to embed).
+    """
+    embedder.stored_questions(_embedded(_normal(asked)), progress)
+
+
+def _normal(asked: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(normalize(title), normalize(text)) for title, text in asked]
+
+
+def _embedded(parts: Sequence[tuple[str, str]]) -> list[str]:
+    """What is embedded of normalised titles and texts: each whole, then the titles of those that have both."""
+    wholes = [embedded_text(title, text) if title else text for title, text in parts]
+    return [*wholes, *(title for title, text in parts if title and text)]
 
 
 def _question(tokenizer: Tokenizer, title: str, text: str, title_vector: Floats, body_vector: Floats) -> Question:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table, or_, select
 
-from matcher import tables
+from matcher import recipients, tables
 from matcher.accounts import Account
 from matcher.needle import Needle
 from matcher.records import FREE_TEXTS
@@ -29,7 +29,7 @@ class Holdings:
         self._store = store
 
     def of_account(self, account: Account) -> dict[str, Any]:
-        """The account, its keys without secrets, records with contacts, judgements, uploads, and its own history."""
+        """The account, keys without secrets, records with contacts, judgements, uploads, subscriptions, its history."""
         key = account.key
         a, r = tables.audit.c, tables.records.c
         with self._store.database.reading.connect() as connection:
@@ -45,12 +45,15 @@ class Holdings:
             return {
                 "account": [*_rows(connection, tables.accounts, tables.accounts.c.key == key)],
                 **own,
+                "subscriptions": recipients.of_account(connection, key),
                 "records": [{**row, "contact": contact} for row, contact in _with_contacts(connection, r.owner == key)],
                 "audit": [*_rows(connection, tables.audit, or_(a.account == key, a.subject == account.id))],
             }
 
     def of_person(self, needle: Needle) -> dict[str, Any]:
-        """Records that have the person as a contact or speak of him, patents that he invented, accounts of his name."""
+        """Records that have the person as a contact or speak of him, patents that he invented, accounts of his name;
+        the mail that he gets, and what others follow in words that speak of him.
+        """
         contacts, texts, invented = [], [], []
         with self._store.database.reading.connect() as connection:
             for row, contact in _with_contacts(connection):
@@ -62,6 +65,8 @@ class Holdings:
                 if any(needle.names(name) for name in row["details"].get("inventors", ())):
                     invented.append(record)
             accounts = [row for row in _rows(connection, tables.accounts) if needle.names(row["name"])]
+            subscribers = recipients.of_person(connection, needle)
+            subscriptions = recipients.speaking_of(connection, needle)
             subjects = [record["id"] for record in contacts]
             trail = [
                 row
@@ -73,6 +78,8 @@ class Holdings:
             "texts": texts,
             "inventor_of": invented,
             "accounts": accounts,
+            "subscribers": subscribers,
+            "subscriptions": subscriptions,
             "audit": trail,
         }
 

@@ -16,6 +16,7 @@ from matcher.errors import Busy
 from matcher.holdings import Holdings
 from matcher.needle import Needle
 from matcher.store import Store
+from matcher.subscriptions import SubscriptionBook
 from matcher.traces import Traces
 
 
@@ -61,7 +62,7 @@ class People:
         return self._finish(erased, whole)
 
     def erase_person(self, text: str, actor: int = audit.OPERATOR_ACCOUNT, whole: bool = False) -> Erased:
-        """Erase whoever is named by a telephone number, a mail address or a name from contacts, texts and files.
+        """Erase whoever is named by a telephone number, a mail address or a name from contacts, texts, mail and files.
 
         :raises InvalidQuery: if the text is too little to tell one person from others.
         """
@@ -76,6 +77,7 @@ class People:
         :param moment: now.
         """
         limit = moment - datetime.timedelta(days=days)
+        SubscriptionBook(self._store.database).expire()
         erased = self._eraser.old(limit, Accounts(self._store.database).by_key)
         erased.files += self._traces.forget_before(limit.timestamp())
         erased.files += self._traces.forget_uploads(erased.uploads)

@@ -194,6 +194,11 @@ def institution_id(name: str) -> str:
     return f"{_PREFIX['institution']}-{_digest(name_key(name))}"
 
 
+def kind_of(id_: str) -> Kind | None:
+    """What a public id is of; None for what is none."""
+    return next((kind for kind, prefix in _PREFIX.items() if id_.startswith(f"{prefix}-")), None)
+
+
 def derived_source_id(title: str, institution: str | None) -> str:
     """The source id of a record to which its source gave none."""
     return _digest(name_key(title), name_key(institution or ""))

@@ -117,6 +117,16 @@ def _parse(text: str) -> Region:
     return _as_written(province, city, rest, code)
 
 
+def name_of(code: str) -> str | None:
+    """The full official name of a place by its code, with or without trailing zeros: 四川省巴中市南江县 for 511922."""
+    names = _gazetteer().names
+    code = code.ljust(6, "0")
+    if code not in names:
+        return None
+    above = dict.fromkeys((f"{code[:2]}0000", f"{code[:4]}00", code))
+    return "".join(names.get(part, "") for part in above)
+
+
 def place(province: str = "", city: str = "", county: str = "", rest: str = "") -> Region:
     """The place that columns of a table name together; `rest` is an address or a place of any size.
 

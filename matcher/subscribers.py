@@ -10,6 +10,12 @@ from matcher.records import Kind
 
 # A text that was typed; one need or offer; all offers of an institution; all records of one's own account.
 Follows = Literal["text", "record", "institution", "own"]
+FOLLOWS_NAMES: Mapping[Follows, str] = {
+    "text": "文字",
+    "record": "一条记录",
+    "institution": "一家机构的成果和专利",
+    "own": "账号自己的全部记录",
+}
 Frequency = Literal["daily", "weekly"]
 FREQUENCIES: tuple[Frequency, ...] = get_args(Frequency)
 FREQUENCY_NAMES: Mapping[Frequency, str] = {"daily": "每天", "weekly": "每周"}

@@ -21,7 +21,9 @@ from matcher.partners import Partner
 from matcher.programs import Programme, Tag
 from matcher.rank import LEVEL_NAMES
 from matcher.records import KIND_NAMES, PROGRAMME_NAMES, RECORD_TYPES, Institution, Kind, Record
+from matcher.regions import name_of
 from matcher.rows import StoredRecord
+from matcher.subscribers import FOLLOWS_NAMES, FREQUENCY_NAMES, Subscription
 from matcher.uploads import Upload
 from matcher.visibility import ROLE_NAMES, Viewer
 
@@ -260,6 +262,33 @@ def _message(answer: Answer) -> str | None:
     if answer.matches:
         return None
     return NOTHING_FOUND if answer.records else NOTHING_THERE
+
+
+def subscription_json(subscription: Subscription, email: str) -> dict[str, Any]:
+    """A subscription as its account, or the operator, may read it.
+
+    :param email: of the subscriber. It is told in lower case, whoever wrote it first, and however.
+    """
+    active = subscription.active
+    return {
+        "id": subscription.id,
+        "email": email.lower(),
+        "follows": subscription.follows,
+        "follows_name": FOLLOWS_NAMES[subscription.follows],
+        "subject": subscription.subject,
+        "title": subscription.title,
+        "text": subscription.text,
+        "kinds": list(subscription.kinds),
+        "programmes": list(subscription.programmes),
+        "regions": [{"code": code, "name": name_of(code)} for code in subscription.regions],
+        "min_level": subscription.min_level,
+        "frequency": subscription.frequency,
+        "frequency_name": FREQUENCY_NAMES[subscription.frequency],
+        "state": "active" if active else "waiting",
+        "state_name": "已生效" if active else "等待收件人确认",
+        "created_at": subscription.created_at,
+        "confirmed_at": subscription.confirmed_at,
+    }
 
 
 def evaluation_json(results: Mapping[str, Evaluation], judged: Judgements) -> dict[str, object]:

@@ -37,6 +37,9 @@ class FakeEncoder:
         self.encoded += texts
         return np.array([self._vector(text) for text in texts], np.float32).reshape(-1, self.dimension)
 
+    def release(self) -> None:
+        """Nothing is kept."""
+
     def _vector(self, text: str) -> NDArray[np.float32]:
         vector = np.zeros(self.dimension, np.float32)
         for gram in char_ngrams(text, (1, 2)):

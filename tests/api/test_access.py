@@ -22,6 +22,7 @@ from tests.api.support import assert_problem, ready
 JSON = {"Content-Type": "application/json"}
 ORIGIN = {"Origin": "http://testserver"}
 NOBODYS = "need-aaaaaaaaaaaaa"
+WISH = {"email": "reader@example.test", "follows": "text", "text": "银耳烘干"}
 QUESTION = {"text": "银耳烘干"}
 # What each role gets for each route, in the order anonymous, enterprise, intermediary, institution, admin; of a
 # record, account or upload that there is not, so that who may call is all that counts.
@@ -62,6 +63,10 @@ TABLE: list[tuple[str, str, Any, tuple[int, ...]]] = [
     ("GET", "/v1/judgements", None, JUDGES),
     ("POST", "/v1/judgements", {"need_id": "need-0", "offer_id": "ach-0", "level": 4}, (401, 403, 404, 403, 404)),
     ("DELETE", "/v1/judgements?need_id=need-0&offer_id=ach-0", None, (401, 403, 404, 403, 404)),
+    ("GET", "/v1/subscriptions", None, SIGNED_IN),
+    ("POST", "/v1/subscriptions", WISH, (401, 201, 201, 201, 201)),
+    ("GET", "/v1/subscriptions/sub-0", None, NOT_THERE),
+    ("DELETE", "/v1/subscriptions/sub-0", None, NOT_THERE),
     ("GET", "/v1/account", None, SIGNED_IN),
     ("POST", "/v1/account/keys", {"name": "又一个"}, (401, 201, 201, 201, 201)),
     ("DELETE", "/v1/account/keys/key-0", None, NOT_THERE),
@@ -96,6 +101,7 @@ def test_the_table_names_every_route(fresh: Fresh) -> None:
             (NOBODYS, "{id}"),
             ("up-0", "{id}"),
             ("acc-0", "{id}"),
+            ("sub-0", "{id}"),
             ("key-0", "{key_id}"),
         ):
             plain = plain.replace(one, id_)

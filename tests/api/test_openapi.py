@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
 from api.openapi import FILE, as_text
-from api.schemas import accounts, answered, asked, duplicates, records, uploads
+from api.schemas import accounts, answered, asked, duplicates, records, subscriptions, uploads
 
 OPEN = {("get", "/healthz"), ("get", "/readyz"), ("get", "/metrics")}
 ROUTES = OPEN | {
@@ -39,6 +39,10 @@ ROUTES = OPEN | {
     ("get", "/v1/duplicates"),
     ("post", "/v1/duplicates/{number}"),
     ("get", "/v1/records/{id}/sources"),
+    ("get", "/v1/subscriptions"),
+    ("post", "/v1/subscriptions"),
+    ("get", "/v1/subscriptions/{id}"),
+    ("delete", "/v1/subscriptions/{id}"),
     ("get", "/v1/account/export"),
     ("delete", "/v1/account"),
     ("get", "/v1/account"),
@@ -50,7 +54,7 @@ ROUTES = OPEN | {
     ("post", "/v1/accounts"),
     ("delete", "/v1/accounts/{id}"),
 }
-MODULES = (accounts, answered, asked, duplicates, records, uploads)
+MODULES = (accounts, answered, asked, duplicates, records, subscriptions, uploads)
 
 
 def models() -> list[type[BaseModel]]:

@@ -21,10 +21,13 @@ from sqlalchemy import select
 from matcher import archive, backup, tables, transfer
 from matcher.backup import STORE, VECTORS, back_up, restore
 from matcher.errors import BackupError, Busy, StoreUnavailable
+from matcher.outbox import Outbox
 from matcher.records import Achievement, Institution, Need
 from matcher.settings import Settings
 from matcher.store import Store
 from matcher.vectors import VectorCache
+from tests.mail.support import fill as add_mails
+from tests.mail.support import mail
 from tests.postgresql import Server
 
 PHONE = "13900001111"
@@ -86,6 +89,23 @@ def test_everything_comes_back_as_it_was(home: Settings, made: Path, tmp_path: P
         # As before the back-up: what is known is known again.
         known = next(iter(store.records("achievement")))
         assert known.record.title == "第0种烘干装置"
+
+
+def test_mails_that_waited_when_it_was_made_are_not_sent_a_second_time(home: Settings, tmp_path: Path) -> None:
+    with closing(Store(home.store_url)) as store:
+        sent, waiting = add_mails(store.database, 2)
+        outbox = Outbox(store.database)
+        key = mail(store.database, sent).key
+        assert outbox.claim(key) and outbox.handed(key)
+        outbox.sent(key)
+        path = back_up(store, home, tmp_path / "mails.zip").path
+    assert restore(path, fresh(tmp_path)).doubted == 1
+    with closing(Store(fresh(tmp_path).store_url)) as store:
+        outbox = Outbox(store.database)
+        assert (outbox.counts()["waiting"], outbox.counts()["sent"]) == (0, 1)
+        assert [(one.id, one.state) for one in outbox.troubled(10)] == [(waiting, "unconfirmed")]
+        outbox.resend(waiting)
+        assert outbox.counts()["waiting"] == 1
 
 
 def test_the_manifest_says_what_is_in_it_and_nothing_that_gives_access(tmp_path: Path, home: Settings) -> None:
