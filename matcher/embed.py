@@ -160,16 +160,15 @@ class SentenceTransformerEncoder:
     """
 
     def __init__(self, name: str, fingerprint: str | None = None, batch: int = 32) -> None:
+        if Path(name).is_absolute() and not Path(name).exists():
+            raise _not_loaded(name, "目录不存在")  # before the library, which takes seconds to be there itself
         from sentence_transformers import SentenceTransformer
 
         self._batch = batch
         try:
             self._model = SentenceTransformer(name)
         except Exception as error:  # whatever the library raises, the user's setting is what can be mended
-            raise ModelError(
-                f"无法加载模型“{name}”（{error}）。请检查 MATCHER_MODEL 是否为本机的模型目录，"
-                "或在可联网的机器上先下载该模型。"
-            ) from error
+            raise _not_loaded(name, error) from error
         dimension = self._model.get_embedding_dimension()
         if dimension is None:
             raise ModelError(f"模型“{name}”没有固定的向量维数，不能用于检索。请换用一般的句向量模型。")
@@ -195,6 +194,12 @@ class SentenceTransformerEncoder:
 
     def release(self) -> None:
         """See `Encoder`; torch keeps what it has taken."""
+
+
+def _not_loaded(name: str, reason: object) -> ModelError:
+    return ModelError(
+        f"无法加载模型“{name}”（{reason}）。请检查 MATCHER_MODEL 是否为本机的模型目录，或在可联网的机器上先下载该模型。"
+    )
 
 
 def token_batches(lengths: Sequence[int], budget: int = TOKEN_BUDGET) -> Iterator[list[int]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from matcher.programs import FILINGS, Evidence, TaggedText
 from matcher.records import PROGRAMME_CODES
@@ -84,7 +85,9 @@ def save_tagger(weights: Weights, path: Path) -> None:
 
 def _fit_nets(features: NDArray[np.float32], labels: NDArray[np.bool_]) -> Weights:
     """Several nets side by side in one layer; the output is the mean of theirs."""
-    nets = [_fit_net(features, labels, seed) for seed in range(STARTS)]
+    # Nets this small gain nothing from a second thread, and lose tenfold where others want its core (measured).
+    with threadpool_limits(1):
+        nets = [_fit_net(features, labels, seed) for seed in range(STARTS)]
     return {
         "hidden": np.concatenate([net[0] for net in nets]).astype(np.float16),
         "hidden_bias": np.concatenate([net[1] for net in nets]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -59,9 +60,12 @@ def font() -> str:
 
 
 @pytest.fixture(scope="session")
-def shown(font: str, model_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Shown]:
+def shown(
+    font: str, model_home: Path, sample_vectors: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Shown]:
     """Runs a notebook once, all in one home."""
     home = tmp_path_factory.mktemp("notebooks-home")
+    shutil.copy(sample_vectors, home)
     (home / "model").symlink_to(model_home / "model")
     done: dict[str, Shown] = {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -19,7 +20,7 @@ from matcher.engine import Matcher
 from matcher.queries import MatchQuery
 from matcher.settings import load_settings
 from tests.e2e.running import command, environment, matcher, service, start, wait_for
-from tests.e2e.test_service import FIRST, SECOND, invented, write
+from tests.e2e.test_service import FIRST, SECOND, short, write
 from tests.faults.disks import small_disk
 
 QUESTIONS = ("香菇脆片含油率太高", "套管腐蚀监测", "焊接与镀膜设备")
@@ -34,11 +35,6 @@ def new_home(folder: Path, model_home: Path) -> Path:
     folder.mkdir()
     (folder / "model").symlink_to(model_home / "model")
     return folder
-
-
-def short(count: int, seed: int) -> list[tuple[str, str, str]]:
-    """Rows that are quick to embed."""
-    return [(title, "", owner) for title, _, owner in invented(count, seed)]
 
 
 def rows(path: Path) -> dict[str, list[Any]]:
@@ -85,6 +81,7 @@ def test_a_back_up_while_others_write_is_restored_record_by_record_and_match_by_
     assert {size - 42 - 3 for size in sizes} <= {0, 500, 1000, 1500, 1600}
 
     fresh = new_home(tmp_path / "fresh", model_home)
+    shutil.copy(home / "vectors.db", fresh)  # they cost time only
     done = matcher(fresh, "restore", archives[0]["file"])
     assert done.returncode == 0, done.stderr
     assert "已恢复" in done.stderr

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.running import environment, matcher
+from tests.e2e.running import environment, matcher, process
 
 PATENTS = """专利清单导出,,,,,
 公开(公告)号,标题,摘要,申请人,IPC分类号,申请日
@@ -74,7 +74,7 @@ def test_the_same_question_gets_the_same_answer_twice(home: Path, patents: Path)
 
 def test_nothing_that_fits_is_said_in_a_sentence(home: Path, patents: Path) -> None:
     matcher(home, "ingest", patents)
-    done = matcher(home, "match", "今天天气怎么样，明天会不会下雨")
+    done = process(home, "match", "今天天气怎么样，明天会不会下雨")
     assert done.returncode == 0
     assert "没有找到" in done.stdout
 
@@ -90,7 +90,7 @@ def test_an_enterprise_is_never_its_own_partner(home: Path, patents: Path) -> No
 def test_a_picture_is_refused_in_one_sentence_with_exit_code_two(home: Path, tmp_path: Path) -> None:
     picture = tmp_path / "照片.csv"
     picture.write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(range(256)) * 20)
-    done = matcher(home, "ingest", picture)
+    done = process(home, "ingest", picture)
     assert done.returncode == 2
     assert done.stderr.startswith("错误：")
     assert "Traceback" not in done.stderr

@@ -13,7 +13,6 @@ from matcher import sample
 from tests.e2e.running import Service, matcher, service, wait_for
 from tests.milvus import milvus_server
 
-# A part of the sample corpus, as all texts must be embedded.
 FILES = sample.FILES[:2]
 QUESTIONS = 8
 # Of the first ten matches, those that both engines name, on average. All that differs are the words'
@@ -46,10 +45,11 @@ def share(found: list[list[str]], expected: list[list[str]]) -> float:
 
 
 def test_an_installation_with_milvus_finds_what_one_with_a_local_index_finds(
-    model_home: Path, tmp_path: Path, uri: str
+    model_home: Path, sample_vectors: Path, tmp_path: Path, uri: str
 ) -> None:
     home, local = tmp_path / "home", tmp_path / "local"
     home.mkdir()
+    shutil.copy(sample_vectors, home)
     (home / "model").symlink_to(model_home / "model")
     settings = {"MATCHER_INDEX": "milvus", "MATCHER_MILVUS_URI": uri}
     done = matcher(home, "ingest", *(sample.path(name) for _, name in FILES), **settings)

@@ -13,7 +13,7 @@ import pytest
 
 from matcher.store import Store
 from tests.e2e.running import Service, command, environment, matcher, service, start, wait_for
-from tests.e2e.test_service import FIRST, SECOND, invented, write
+from tests.e2e.test_service import FIRST, SECOND, short, write
 from tests.postgresql import Server
 
 ROWS = 520  # a batch and a bit
@@ -42,11 +42,6 @@ def homes(model_home: Path, tmp_path: Path) -> Homes:
     return make
 
 
-def titles(count: int, seed: int) -> list[tuple[str, str, str]]:
-    """Rows that are quick to embed."""
-    return [(title, "", owner) for title, _, owner in invented(count, seed)]
-
-
 def numbers(postgresql: Server, url: str) -> tuple[int, int, int]:
     """Achievements in the database, different ones among them, and revisions given out."""
     counts = "SELECT count(*), count(DISTINCT (source, source_id)) FROM records WHERE kind = 'achievement'"
@@ -66,7 +61,7 @@ def test_two_servers_and_a_killed_ingest_end_with_every_record_once_and_found_by
     shared = {"MATCHER_DATABASE_URL": url, "MATCHER_THREADS": "1"}
     feeding = homes("feeding")
     assert matcher(feeding, "ingest", write(tmp_path / "成果.csv", [FIRST]), **shared).returncode == 0
-    many = write(tmp_path / "许多.csv", [*titles(ROWS - 1, 7), SECOND])
+    many = write(tmp_path / "许多.csv", [*short(ROWS - 1, 7), SECOND])
     with service(homes("甲"), **shared) as one, service(homes("乙"), **shared) as two:
 
         def answered() -> None:
@@ -120,7 +115,7 @@ def test_the_same_file_from_three_machines_at_once_goes_in_once(
     homes: Homes, postgresql: Server, url: str, tmp_path: Path
 ) -> None:
     shared = {"MATCHER_DATABASE_URL": url, "MATCHER_THREADS": "1"}
-    rows = write(tmp_path / "成果.csv", titles(40, 3))
+    rows = write(tmp_path / "成果.csv", short(40, 3))
     processes = [start(homes(name), "ingest", rows, **shared) for name in ("甲", "乙", "丙")]
     assert [process.wait(180) for process in processes] == [0, 0, 0]
     assert numbers(postgresql, url) == (40, 40, 41)
@@ -160,7 +155,7 @@ def test_an_ingest_whose_connections_are_cut_says_so_and_goes_on_when_run_again(
     homes: Homes, postgresql: Server, url: str, tmp_path: Path
 ) -> None:
     home, shared = homes("home"), {"MATCHER_DATABASE_URL": url, "MATCHER_THREADS": "1"}
-    many = write(tmp_path / "许多.csv", titles(2000, 5))
+    many = write(tmp_path / "许多.csv", short(2000, 5))
     Store(url).close()  # makes the tables
     running = subprocess.Popen(
         command("ingest", many), env=environment(home, **shared), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
@@ -177,6 +172,6 @@ def test_an_ingest_whose_connections_are_cut_says_so_and_goes_on_when_run_again(
     assert "连不上数据库服务器，或连接中断" in said
     assert "再运行一次" in said
     assert stored % 500 == 0
-    again = matcher(home, "ingest", write(tmp_path / "少些.csv", titles(600, 5)), "--source", "许多", **shared)
+    again = matcher(home, "ingest", write(tmp_path / "少些.csv", short(600, 5)), "--source", "许多", **shared)
     assert again.returncode == 0, again.stderr
     assert numbers(postgresql, url)[0] == max(stored, 600)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,10 +29,13 @@ CALLERS = ["anonymous", *ROLES]
 
 
 @pytest.fixture(scope="module")
-def running(model_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Path]]:
+def running(
+    model_home: Path, sample_vectors: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Service, Path]]:
     """A service over the sample corpus, and its home."""
     home = tmp_path_factory.mktemp("schema") / "home"
     home.mkdir()
+    shutil.copy(sample_vectors, home)
     (home / "model").symlink_to(model_home / "model")
     assert matcher(home, "demo").returncode == 0
     with service(home, MATCHER_RATE_LIMIT="1000000", MATCHER_RATE_LIMIT_ANONYMOUS="1000000") as started:

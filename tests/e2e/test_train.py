@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import json
-import os
 import shutil
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from matcher.cli import main
 from tests.e2e.running import matcher
 
 CONTRACT = {"ndcg10", "map", "auc_3", "auc_4v1", "spearman", "score_bdci", "needs"}
@@ -102,20 +99,12 @@ def trained(shared_home: Path) -> Trained:
 
 
 @pytest.fixture
-def run(shared_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run `matcher ARGUMENTS` in this process, where a warning is an error: exit code, output, messages."""
+def run(shared_home: Path) -> Run:
+    """Run `matcher ARGUMENTS`: exit code, output, messages."""
 
     def run(*arguments: str | Path, **settings: str) -> tuple[int, str, str]:
-        for name in [name for name in os.environ if name.startswith("MATCHER_")]:
-            monkeypatch.delenv(name)
-        for name, value in ({"MATCHER_HOME": str(shared_home)} | settings).items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(sys, "argv", ["matcher", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        output = capsys.readouterr()
-        return int(ended.value.code or 0), output.out, output.err
+        done = matcher(shared_home, *arguments, **settings)
+        return done.returncode, done.stdout, done.stderr
 
     return run
 
