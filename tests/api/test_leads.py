@@ -30,14 +30,9 @@ def market(fresh: Fresh) -> dict[str, Any]:
         visibility="intermediaries",
     )
     private = fresh.write(owner, title="秘密的银耳烘干", visibility="private")
-    found = {one["id"] for one in (public, hidden)}
     asking = fresh.key("intermediary", "看看的人")
-
-    def all_found() -> bool:
-        drawn = draw(fresh, asking, peek=True).json()
-        return {row["need"]["id"] for row in drawn["leads"]} == found
-
-    wait_for(all_found)
+    # Both needs with both offers: needs ask out of the store, offers are found once they are indexed.
+    wait_for(lambda: draw(fresh, asking, peek=True).json()["matched"] == 4)
     return {"offers": offers, "public": public, "hidden": hidden, "private": private}
 
 
