@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -71,9 +72,10 @@ class Platform:
 
 
 @pytest.fixture
-def platform(model_home: Path, tmp_path: Path) -> Iterator[Platform]:
+def platform(model_home: Path, sample_vectors: Path, tmp_path: Path) -> Iterator[Platform]:
     home = tmp_path / "home"
     home.mkdir()
+    shutil.copy(sample_vectors, home)
     (home / "model").symlink_to(model_home / "model")
     with Sink().running() as sink, service(home) as running:
         settings = {
