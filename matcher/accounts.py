@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime
 import hashlib
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from matcher import audit, tables
-from matcher.database import Database
+from matcher.database import Database, batches
 from matcher.errors import InvalidAccount, NotFound
 from matcher.normal import clean
 from matcher.visibility import ROLES, AccountRole, Viewer
@@ -118,6 +119,16 @@ class Accounts:
         with self._database.reading.connect() as connection:
             rows = connection.execute(select(tables.accounts).order_by(tables.accounts.c.key)).all()
         return [_account(row) for row in rows]
+
+    def names(self, keys: Iterable[int]) -> dict[int, str]:
+        """Names by the store's numbers; unknown numbers are left out."""
+        a = tables.accounts.c
+        found: dict[int, str] = {}
+        with self._database.reading.connect() as connection:
+            for part in batches(sorted(set(keys))):
+                query = select(a.key, a.name).where(a.key.in_(part))
+                found |= {row.key: row.name for row in connection.execute(query)}
+        return found
 
     def close(self, id_: str, actor: int = audit.OPERATOR_ACCOUNT) -> None:
         """Close an account: its keys open nothing any more; its records stay as they are.

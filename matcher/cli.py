@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matcher import cli_mail, cli_nightly, cli_operations, cli_person, cli_quality, cli_subscriptions
+from matcher import (
+    cli_leads,
+    cli_mail,
+    cli_nightly,
+    cli_operations,
+    cli_person,
+    cli_quality,
+    cli_subscriptions,
+    cli_summary,
+)
 from matcher.cli_accounts import app as accounts
 from matcher.cli_duplicates import compare, duplicates
 from matcher.console import JsonFlag, catch_up, opened, print_json, say
@@ -46,12 +55,14 @@ MinLevel = Annotated[int, typer.Option("--min-level", help="最低关联度：4 
 
 
 app.add_typer(accounts, name="account")
+cli_leads.register(app)
 cli_mail.register(app)
 cli_nightly.register(app)
 cli_operations.register(app)
 cli_person.register(app)
 cli_quality.register(app)
 cli_subscriptions.register(app)
+cli_summary.register(app)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from matcher.console import JsonFlag, opened, print_json, say
-from matcher.errors import UnreadableFile
+from matcher.errors import Busy, UnreadableFile
 from matcher.faults import PASSING
 
 if TYPE_CHECKING:
@@ -52,7 +52,11 @@ def outbox(
                 own.resend(id_)
             say(f"已放回待发队列 {len(resend)} 封。运行 matcher outbox 即发出。")
             return
-        report = send_outbox(matcher)
+        try:
+            report = send_outbox(matcher)
+        except Busy as error:  # who is at it sends these mails as well
+            say(str(error))
+            return
     if as_json:
         print_json(report.as_json())
     else:

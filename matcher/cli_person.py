@@ -69,8 +69,9 @@ def erase(
             if not yes:
                 held = matcher.people.export_person(contact or "")
                 say(
-                    f"将从 {len(held['contacts'])} 条记录中删除联系方式，从 {len(held['texts'])} 条记录的正文中"
-                    f"删除提到此人之处，并删除 {len(held['subscribers'])} 个订阅邮箱及其订阅。"
+                    f"将从 {len(held['contacts'])} 条记录中删除联系方式，从 {len(held['texts'])} 条记录的正文和"
+                    f" {len(held['lead_notes'])} 处线索备注中删除提到此人之处，"
+                    f"并删除 {len(held['subscribers'])} 个订阅邮箱及其订阅。"
                     f"发明人姓名（{len(held['inventor_of'])} 件专利）是公告内容，予以保留。"
                 )
                 _ask_to_confirm()

@@ -26,14 +26,22 @@ from matcher.index import Index, Writer, open_index
 from matcher.indexing import Indexer
 from matcher.ingest import IngestReport, ingest_file
 from matcher.judged import JudgementBook
+from matcher.leads import Leads
 from matcher.listing import Listing, Wanted
 from matcher.people import People
 from matcher.programs import Tag, TaggedText, Tagger
-from matcher.queries import DEFAULT_LIMIT, DEFAULT_MIN_LEVEL, PARTNERS, MatchQuery, check_limits, check_query
+from matcher.queries import (
+    DEFAULT_LIMIT,
+    DEFAULT_MIN_LEVEL,
+    PARTNERS,
+    MatchQuery,
+    check_limits,
+    check_query,
+    record_query,
+)
 from matcher.rank import Ranker
 from matcher.records import (
     KINDS,
-    OFFER_KINDS,
     PROGRAMME_CODES,
     Kind,
     Record,
@@ -70,6 +78,7 @@ class Matcher:
         self.subscriptions = SubscriptionBook(self.store.database)
         self.uploads = Uploads(self.store, self.accounts, settings.home / "uploads", settings.max_file_bytes)
         self.duplicates = Duplicates(self.store, lambda: self.index, self.records)
+        self.leads = Leads(self.store, self.accounts, self.match_many)
         self.people = People(self.store, settings.home, self._forget)
         self._loading = threading.RLock()
         self._behind_since: float | None = None
@@ -252,28 +261,7 @@ class Matcher:
         :raises NotFound: if there is no such record, or none that this viewer may see.
         :raises InvalidQuery: naming the field and the reason.
         """
-        stored = self.record(id_, viewer)
-        record = stored.record
-        if record.kind == "institution":
-            raise InvalidQuery("id", "是机构；只有成果、专利和需求可以匹配")
-        own_side: tuple[Kind, ...] = ("need",) if record.kind == "need" else OFFER_KINDS
-        other_side: tuple[Kind, ...] = OFFER_KINDS if record.kind == "need" else ("need",)
-        allowed = own_side if similar else other_side
-        if not set(kinds) <= set(allowed):
-            raise InvalidQuery("kinds", f"此处可用的值有 {'、'.join(allowed)}")
-        return MatchQuery(
-            text=record.abstract,
-            title=record.title,
-            kinds=tuple(kinds) or allowed,
-            limit=limit,
-            min_level=min_level,
-            asker=record.institution,
-            viewer=viewer,
-            exclude=stored.key,
-            similar=similar,
-            partners=partners,
-            keep=True,
-        )
+        return record_query(self.record(id_, viewer), viewer, kinds, limit, min_level, similar, partners)
 
     def match_all(self, query: BatchQuery, progress: Progress | None = None) -> Iterator[Matches]:
         """Match all records of one side, in blocks; a run that was killed goes on where it was.

@@ -19,6 +19,7 @@ from matcher.accounts import Account
 from matcher.audit import Entry
 from matcher.database import next_revision
 from matcher.indexing import embedded_texts
+from matcher.lead_traces import account_out_of_leads, old_out_of_leads, person_out_of_leads, record_out_of_leads
 from matcher.life import CHINA
 from matcher.needle import Needle
 from matcher.owners import OWNER_SOURCE
@@ -40,6 +41,7 @@ class Erased:
     :ivar records: ids of those that are gone; `changed` of those that lost the person, or only their contact.
     :ivar texts: what the vector cache may know; for `matcher.traces`.
     :ivar uploads: ids of files handed in.
+    :ivar notes: how many notes on leads were emptied or lost a person.
     """
 
     records: list[str] = field(default_factory=list)
@@ -50,6 +52,7 @@ class Erased:
     subscribers: int = 0
     replies: int = 0
     audited: int = 0
+    notes: int = 0
     uploads: list[str] = field(default_factory=list)
     files: int = 0
     texts: set[str] = field(default_factory=set)
@@ -66,6 +69,7 @@ class Erased:
             "subscribers": self.subscribers,
             "replies": self.replies,
             "audit_details": self.audited,
+            "lead_notes": self.notes,
             "uploads": len(self.uploads),
             "files": self.files,
             "complete": self.complete,
@@ -92,6 +96,7 @@ class Eraser:
                 if needle.names(row.body):
                     own = (reply.c.account == row.account, reply.c.name == row.name)
                     erased.replies += connection.execute(delete(reply).where(*own)).rowcount
+            erased.notes += person_out_of_leads(connection, needle, actor)
         return erased
 
     def close(self, account: Account) -> list[str]:
@@ -117,6 +122,7 @@ class Eraser:
             keys, replies = tables.api_keys, tables.idempotency
             erased.keys = connection.execute(delete(keys).where(keys.c.account == key)).rowcount
             erased.replies = connection.execute(delete(replies).where(replies.c.account == key)).rowcount
+            erased.notes += account_out_of_leads(connection, key)
             erased.subscribers += recipients.erase_account(connection, key, erased.texts)
             # What the account called its files.
             named = (r.c.owner == key, r.c.source != ERASED_SOURCE)
@@ -162,6 +168,7 @@ class Eraser:
         erased.uploads += connection.scalars(select(u.id).where(u.finished_at < before))
         connection.execute(delete(tables.uploads).where(u.finished_at < before))
         erased.replies += connection.execute(delete(tables.idempotency).where(i.created_at < before)).rowcount
+        erased.notes += old_out_of_leads(connection, before)
         erased.subscribers += recipients.erase_old(connection, before, erased.texts)
         erased.audited += self._silence(connection, tables.audit.c.at < before)
 
@@ -263,6 +270,7 @@ class Eraser:
         erased.contacts += connection.execute(delete(c).where(c.c.key == stored.key)).rowcount
         connection.execute(delete(t).where(t.c.key == stored.key))
         connection.execute(delete(j).where(or_(j.c.need_id == stored.id, j.c.offer_id == stored.id)))
+        erased.notes += record_out_of_leads(connection, stored.id)
         nothing = {column.name: None for column in r.columns if column.nullable}
         lists: dict[str, list[str]] = {"co_institutions": [], "keywords": [], "declared_programmes": []}
         change: dict[str, Any] = {
@@ -318,5 +326,5 @@ def _add(erased: Erased, more: Erased) -> None:
     erased.changed |= more.changed
     erased.uploads += more.uploads
     erased.texts |= more.texts
-    for name in ("contacts", "accounts", "keys", "subscribers", "replies", "audited", "files"):
+    for name in ("contacts", "accounts", "keys", "subscribers", "replies", "audited", "notes", "files"):
         setattr(erased, name, getattr(erased, name) + getattr(more, name))

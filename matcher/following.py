@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import or_, select
 
 from matcher import tables
 from matcher.accounts import Accounts
 from matcher.listing import seen
-from matcher.queries import TEXT_LIMIT, TITLE_LIMIT, MatchQuery
-from matcher.records import OFFER_KINDS, Kind
+from matcher.queries import TEXT_LIMIT, TITLE_LIMIT, MatchQuery, record_query
+from matcher.records import OFFER_KINDS
 from matcher.redaction import shown
 from matcher.regions import name_of
 from matcher.rows import StoredRecord
@@ -94,8 +94,8 @@ class Following:
         if subscription.follows == "text":
             kinds = subscription.kinds or OFFER_KINDS
             title, text = subscription.title[:TITLE_LIMIT], subscription.text[:TEXT_LIMIT]
-            query = self._query(subscription, viewer, title, text, kinds)
-            return [Asked(subscription, None, query, not again)]
+            query = MatchQuery(text=text, title=title, kinds=kinds, viewer=viewer, keep=True)
+            return [Asked(subscription, None, self._narrowed(subscription, query), not again)]
         asking = []
         for stored in self._records(subscription, viewer, subjects):
             changed = not again or stored.revision > (subscription.matched_revision or 0)
@@ -122,36 +122,21 @@ class Following:
         return [shown(stored, viewer) for stored in self.store.select(offers)]
 
     def _record_query(self, subscription: Subscription, viewer: Viewer, stored: StoredRecord) -> MatchQuery:
-        record = stored.record
-        kinds: tuple[Kind, ...] = OFFER_KINDS if record.kind == "need" else ("need",)
-        text, title = record.abstract[:TEXT_LIMIT], record.title[:TITLE_LIMIT]
-        return self._query(subscription, viewer, title, text, kinds, record.institution, stored.key)
+        query = record_query(stored, viewer)
+        return self._narrowed(
+            subscription, replace(query, text=query.text[:TEXT_LIMIT], title=query.title[:TITLE_LIMIT])
+        )
 
-    def _query(
-        self,
-        subscription: Subscription,
-        viewer: Viewer,
-        title: str,
-        text: str,
-        kinds: tuple[Kind, ...],
-        asker: str | None = None,
-        exclude: int | None = None,
-    ) -> MatchQuery:
+    def _narrowed(self, subscription: Subscription, query: MatchQuery) -> MatchQuery:
         provinces, among = self._place(subscription.regions)
-        return MatchQuery(
-            text=text,
-            title=title,
-            kinds=kinds,
+        return replace(
+            query,
             programmes=subscription.programmes,
             provinces=provinces,
             among=among,
             limit=QUESTION_LIMIT,
             min_level=subscription.min_level,
             partners=1,
-            asker=asker,
-            viewer=viewer,
-            exclude=exclude,
-            keep=True,
         )
 
     def _place(self, regions: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[int, ...] | None]:

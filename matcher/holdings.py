@@ -29,9 +29,9 @@ class Holdings:
         self._store = store
 
     def of_account(self, account: Account) -> dict[str, Any]:
-        """The account, keys without secrets, records with contacts, judgements, uploads, subscriptions, its history."""
+        """The account, keys without secrets, records with contacts, judgements, uploads, leads, mail, its history."""
         key = account.key
-        a, r = tables.audit.c, tables.records.c
+        a, r, held = tables.audit.c, tables.records.c, tables.leads.c
         with self._store.database.reading.connect() as connection:
             own = {
                 name: [*_rows(connection, table, table.c.account == key)]
@@ -40,19 +40,22 @@ class Holdings:
                     ("judgements", tables.judgements),
                     ("uploads", tables.uploads),
                     ("replies", tables.idempotency),
+                    ("lead_steps", tables.lead_steps),
+                    ("lead_lists", tables.lead_lists),
                 )
             }
             return {
                 "account": [*_rows(connection, tables.accounts, tables.accounts.c.key == key)],
                 **own,
+                "leads": [*_rows(connection, tables.leads, or_(held.assignee == key, held.listed_to == key))],
                 "subscriptions": recipients.of_account(connection, key),
                 "records": [{**row, "contact": contact} for row, contact in _with_contacts(connection, r.owner == key)],
                 "audit": [*_rows(connection, tables.audit, or_(a.account == key, a.subject == account.id))],
             }
 
     def of_person(self, needle: Needle) -> dict[str, Any]:
-        """Records that have the person as a contact or speak of him, patents that he invented, accounts of his name;
-        the mail that he gets, and what others follow in words that speak of him.
+        """Records that have the person as a contact or speak of him, patents that he invented, notes on leads and lists
+        that name him, accounts of his name; the mail that he gets, and what others follow in words that speak of him.
         """
         contacts, texts, invented = [], [], []
         with self._store.database.reading.connect() as connection:
@@ -64,6 +67,16 @@ class Holdings:
                     texts.append({**record, "fields": {name: dict(_texts(row))[name] for name in fields}})
                 if any(needle.names(name) for name in row["details"].get("inventors", ())):
                     invented.append(record)
+            notes = [
+                {"lead": lead, **{name: step[name] for name in ("at", "status", "note")}}
+                for lead, step in _notes(connection)
+                if needle.anywhere.names(step["note"])
+            ]
+            lists = [
+                row
+                for row in _rows(connection, tables.lead_lists)
+                if any(needle.anywhere.names(text) for text in (row["name"], *map(str, row["wanted"].values())))
+            ]
             accounts = [row for row in _rows(connection, tables.accounts) if needle.names(row["name"])]
             subscribers = recipients.of_person(connection, needle)
             subscriptions = recipients.speaking_of(connection, needle)
@@ -77,6 +90,8 @@ class Holdings:
             "contacts": contacts,
             "texts": texts,
             "inventor_of": invented,
+            "lead_notes": notes,
+            "lead_lists": lists,
             "accounts": accounts,
             "subscribers": subscribers,
             "subscriptions": subscriptions,
@@ -88,6 +103,14 @@ def _texts(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in (*row.items(), *row["details"].items()):
         if isinstance(value, str) and name in (*FREE_TEXTS, "url"):
             yield name, value
+
+
+def _notes(connection: Connection) -> Iterator[tuple[str, Mapping[Any, Any]]]:
+    """Notes on leads, each with the lead's id."""
+    s, c = tables.lead_steps.c, tables.leads.c
+    query = select(c.id, s.at, s.status, s.note).join_from(tables.lead_steps, tables.leads).where(s.note != "")
+    for row in connection.execute(query.order_by(s.key)):
+        yield row.id, row._mapping
 
 
 def _rows(connection: Connection, table: Table, *conditions: Any) -> Iterator[dict[str, Any]]:

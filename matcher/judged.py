@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median_low
 from typing import Any
 
-from sqlalchemy import Select, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, or_, select, update
 
 from matcher import tables
 from matcher.audit import Entry, now, write
@@ -42,11 +42,8 @@ class JudgementBook:
         """Write a judgement down, in place of the account's earlier one of the same pair."""
         j = tables.judgements.c
         pair = (j.account == account, j.need_id == need_id, j.offer_id == offer_id)
-        row = {"account": account, "need_id": need_id, "offer_id": offer_id, "level": level, "at": now()}
         with self._database.writing() as connection:
-            if not connection.execute(update(tables.judgements).where(*pair).values(row)).rowcount:
-                connection.execute(insert(tables.judgements).values(row))
-            write(connection, [Entry(account, "judge", need_id, {"offer": offer_id, "level": level})])
+            put_judgement(connection, account, need_id, offer_id, level)
             found = connection.execute(select(j.key, j.need_id, j.offer_id, j.level, j.at).where(*pair)).one()
         return Judgement(*found)
 
@@ -88,6 +85,16 @@ class JudgementBook:
             for need, offer, level in connection.execute(select(j.need_id, j.offer_id, j.level).order_by(j.key)):
                 levels.setdefault((need, offer), []).append(level)
         return {pair: median_low(given) for pair, given in levels.items()}
+
+
+def put_judgement(connection: Connection, account: int, need_id: str, offer_id: str, level: int) -> None:
+    """Write a judgement down in the transaction of what it follows from; see `JudgementBook.put`."""
+    j = tables.judgements.c
+    pair = (j.account == account, j.need_id == need_id, j.offer_id == offer_id)
+    row = {"account": account, "need_id": need_id, "offer_id": offer_id, "level": level, "at": now()}
+    if not connection.execute(update(tables.judgements).where(*pair).values(row)).rowcount:
+        connection.execute(insert(tables.judgements).values(row))
+    write(connection, [Entry(account, "judge", need_id, {"offer": offer_id, "level": level})])
 
 
 def _still_seen(query: Select[Any], viewer: Viewer) -> Select[Any]:

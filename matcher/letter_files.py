@@ -13,11 +13,9 @@ from matcher.letters import Letter
 from matcher.message import Sender, to_message
 
 SUFFIX = ".eml"
+# The names of an earlier rehearsal's files: ids of subscribers.
+_OURS = re.compile(r"sbr-[0-9a-f]+\.eml")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
-_FOREIGN = (
-    "目录 {folder} 中有别的文件（如 {name}），没有写入。试运行的邮件里有收件人的地址，请给它们一个单独的空目录，"
-    "或只放着以前的 .eml 文件的目录。"
-)
 _NO_FOLDER = "{folder} 是文件，不是目录。请另给一个目录。"
 
 
@@ -27,10 +25,10 @@ def write_letters(
     """Write each letter as the message that would be sent. The outbox is not touched.
 
     :param letters: each with an id, of the mail or of its reader, which names the file; never the address.
-    :param folder: made if it is missing; may hold mails of an earlier run, of which those of the same names are
-        replaced. Only this user may read the files.
+    :param folder: made if it is missing. Mails of an earlier rehearsal are removed from it, and nothing else: what is
+        there afterwards is what would be sent now. Only this user may read the files.
     :returns: the files, in the order of the letters.
-    :raises MatcherError: if the folder holds anything else.
+    :raises MatcherError: if it is a file.
     :raises InvalidSubscription: if a letter's address is none.
     :raises DiskFull: if there is no room.
     """
@@ -39,9 +37,9 @@ def write_letters(
     written = []
     with room_for("试运行的邮件", folder, "没有发出任何邮件。"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        foreign = next((path.name for path in sorted(folder.iterdir()) if path.suffix != SUFFIX), None)
-        if foreign is not None:
-            raise MatcherError(_FOREIGN.format(folder=folder, name=foreign))
+        for path in folder.iterdir():
+            if _OURS.fullmatch(path.name):
+                path.unlink()
         for id_, letter in letters:
             if not _NAME.fullmatch(id_):
                 raise FieldError("邮件编号", "只能由字母、数字和短横组成")

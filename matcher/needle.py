@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from matcher.errors import InvalidQuery
@@ -64,6 +64,11 @@ class Needle:
             hint = _LATIN_HINT if form.isascii() else re.compile(re.escape(form[0]))
             return cls(re.compile(f"{edges[0]}{name}{edges[1]}"), hint, True)
         raise InvalidQuery("联系方式", "请给出完整的手机号、带区号的电话、邮箱或姓名")
+
+    @property
+    def anywhere(self) -> Needle:
+        """The same for texts that are about persons, where a bare name is one."""
+        return replace(self, is_name=False)
 
     def names(self, contact: str) -> bool:
         """Whether a contact, which is a person's whatever stands in it, is this one's."""

@@ -33,6 +33,8 @@ from matcher.subscribers import Subscriber, Subscription
 
 # Whom mails of a rehearsal are from, where no sender is set.
 REHEARSED_SENDER = "科技成果匹配平台 <match@sender.example>"
+# Seconds that a night waits for a run of `matcher outbox` to end, which has few mails to send.
+SENDER_WAIT = 600.0
 # People whose matches are found and written down together: what a kill may cost.
 PEOPLE = 512
 
@@ -102,7 +104,8 @@ class Night:
         with self._timed("embed"):
             for people in self._people():
                 due = [one for person, own in people if person.personalised for one in own]
-                queries = [one.query for one in following.asked(due, self._matched_with)]
+                asked = (one.query for one in following.asked(due, self._matched_with))
+                queries = [query for query in asked if query.keep]
                 keep_vectors(embedder, [(query.title, query.text) for query in queries], progress)
             embedder.release()
 
@@ -194,11 +197,11 @@ def send_night(
     :param day: YYYY-MM-DD; today in China by default.
     :param full: see `matcher.news.News`.
     :raises SettingError: before anything is done, if no mail could be sent with these settings.
-    :raises Busy: if another process is at it, or sends.
+    :raises Busy: if another process is at it, or sends, for longer than `SENDER_WAIT`.
     """
     settings, database = matcher.settings, matcher.store.database
     sender = require_settings(settings)
-    with only_sender(database, settings.home):
+    with only_sender(database, settings.home, SENDER_WAIT):
         # A mail that an earlier run had claimed waits again, and may become part of tonight's.
         unconfirmed = Outbox(database).recover()
         night = Night(matcher, day, full)

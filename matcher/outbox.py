@@ -282,4 +282,6 @@ def _count(connection: Connection, key: int, refusal: Reply) -> None:
     connection.execute(update(tables.subscribers).where(own).values(bounces=s.bounces + 1))
     enough = s.bounces >= (GONE_LIMIT if refusal.gone else BOUNCE_LIMIT)
     end = update(tables.subscribers).where(own, enough, s.suppressed_at.is_(None))
-    connection.execute(end.values(suppressed_at=audit.now(), suppressed_for="bounced"))
+    if connection.execute(end.values(suppressed_at=audit.now(), suppressed_for="bounced")).rowcount:
+        subject = connection.execute(select(s.id).where(own)).scalar_one()
+        audit.write(connection, [audit.Entry(audit.OPERATOR_ACCOUNT, "mail-suppress", subject, {"why": "bounced"})])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matcher.errors import InvalidQuery
 from matcher.rank import LEVELS
 from matcher.records import KINDS, OFFER_KINDS, PROGRAMME_CODES, Kind
+from matcher.redaction import indexed
+from matcher.rows import StoredRecord
 from matcher.values import PROVINCES
 from matcher.visibility import PUBLIC, Viewer
 
@@ -51,6 +54,46 @@ class MatchQuery:
     def from_offer(self) -> bool:
         """Whether an offer asks: what looks for needs alone is one."""
         return self.kinds == ("need",) and not self.similar
+
+
+def record_query(
+    stored: StoredRecord,
+    viewer: Viewer,
+    kinds: Sequence[Kind] = (),
+    limit: int = DEFAULT_LIMIT,
+    min_level: int = DEFAULT_MIN_LEVEL,
+    similar: bool = False,
+    partners: int = PARTNERS,
+    among: tuple[int, ...] | None = None,
+) -> MatchQuery:
+    """The question that a stored record asks, of a record as the viewer may read it; see `Matcher.record_query`.
+
+    :raises InvalidQuery: naming the field and the reason.
+    """
+    record = stored.record
+    if record.kind == "institution":
+        raise InvalidQuery("id", "是机构；只有成果、专利和需求可以匹配")
+    own_side: tuple[Kind, ...] = ("need",) if record.kind == "need" else OFFER_KINDS
+    other_side: tuple[Kind, ...] = OFFER_KINDS if record.kind == "need" else ("need",)
+    allowed = own_side if similar else other_side
+    if not set(kinds) <= set(allowed):
+        raise InvalidQuery("kinds", f"此处可用的值有 {'、'.join(allowed)}")
+    found_by = indexed(record)
+    return MatchQuery(
+        text=record.abstract,
+        title=record.title,
+        kinds=tuple(kinds) or allowed,
+        limit=limit,
+        min_level=min_level,
+        asker=record.institution,
+        viewer=viewer,
+        exclude=stored.key,
+        similar=similar,
+        partners=partners,
+        among=among,
+        # An erasure forgets the vectors of texts as they are indexed, and knows of no others.
+        keep=not stored.personal and (record.title, record.abstract) == (found_by.title, found_by.abstract),
+    )
 
 
 def check_query(query: MatchQuery) -> None:

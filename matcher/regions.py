@@ -139,6 +139,14 @@ def place(province: str = "", city: str = "", county: str = "", rest: str = "") 
     return found
 
 
+def counties(city: str) -> dict[str, str]:
+    """The official names of a city's districts and counties by their codes, in the order of these.
+
+    :param city: six digits, the last two of them zeros.
+    """
+    return {code: name for code, name in _gazetteer().names.items() if code[:4] == city[:4] and code != city}
+
+
 def _narrowed(upper: Region, text: str, level: str) -> Region:
     names = _gazetteer().names
     code = upper.code or ""

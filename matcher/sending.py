@@ -130,19 +130,20 @@ class _Counts:
 
 
 @contextmanager
-def only_sender(database: Database, home: Path) -> Iterator[None]:
+def only_sender(database: Database, home: Path, wait: float = 0) -> Iterator[None]:
     """Hold the lock that one sending process has, on this machine and among those that share a PostgreSQL database.
 
-    :raises Busy: if another one sends.
+    :param wait: seconds to wait for another one.
+    :raises Busy: if it sends for longer.
     """
     home.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(home / "mail.lock", timeout=0)
+    lock = FileLock(home / "mail.lock", timeout=wait)
     try:
         lock.acquire()
     except Timeout as error:
         raise Busy(_ALREADY_SENDING) from error
     try:
-        with database.exclusive("mail", 0, _ALREADY_SENDING):
+        with database.exclusive("mail", wait, _ALREADY_SENDING):
             yield
     finally:
         lock.release()

@@ -254,7 +254,7 @@ class Line:
     def _understood(self, code: int, text: bytes) -> Reply:
         reply = read_reply(code, text)
         # With 421 the server closes the connection, at whatever command; what is no reply of RFC 5321 ends it as well.
-        if code == 421 or not 200 <= code < 600:
+        if code == 421 or (code // 100 not in (2, 4, 5) and code != 354):
             raise self._lost(str(reply))
         return reply
 
@@ -269,7 +269,8 @@ class Line:
 def _said(error: OSError) -> str:
     if isinstance(error, smtplib.SMTPResponseException):
         return str(read_reply(error.smtp_code, error.smtp_error))
-    if isinstance(error, TimeoutError):
+    # smtplib calls it a connection that was closed.
+    if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
         return "等候答复超时"
     if isinstance(error, smtplib.SMTPServerDisconnected):
         return "服务器断开了连接"

@@ -42,6 +42,7 @@ class Everybody(RuleBasedStateMachine):
         self.matcher = fresh_matcher(home, rate_limit=10**9, rate_limit_anonymous=10**9)
         self.world = World()
         self.behind = False
+        self.told_of_leads: set[int] = set()
         # The index is brought up to date and files are read when a rule says so, and never in between.
         self.patches = [
             mock.patch.object(Service, "_run", lambda service: service._ready.set()),
@@ -320,7 +321,8 @@ class Everybody(RuleBasedStateMachine):
         assert told["own"] == {kind: sum(t.kind == kind for t in own) for kind in KINDS}
         if self.world.role(who) == "admin":
             assert self.ask(who, "GET", "/v1/duplicates").status_code == 200
-        if not self.world.judged.get(who):  # of what it judged once, an account's own history tells
+        # Of what it judged once or was told of as a lead, an account's own history tells.
+        if not self.world.judged.get(who) and who not in self.told_of_leads:
             assert self.ask(who, "GET", "/v1/account/export").status_code == 200
         mine = self._pages(who, size, "mine=true")
         assert {r["id"] for r in mine} == {t.id for t in own}
@@ -400,6 +402,43 @@ class Everybody(RuleBasedStateMachine):
             for way, kinds in (("matches", other), ("similar", own)):
                 answer = self.ask(who, "GET", f"/v1/records/{what.id}/{way}?limit=100&min_level=1")
                 self._complete(answer.json()["matches"], self.world.found(who, kinds) - {what.id})
+
+    @precondition(lambda self: self.world.things)
+    @rule(
+        draw=data,
+        side=st.sampled_from(("institution", "enterprise", "county", "region")),
+        peek=st.booleans(),
+        fresh=st.booleans(),
+    )
+    def draw_leads(self, draw: Any, side: str, peek: bool, fresh: bool) -> None:
+        """Lists of leads hold what one may find, and by an owner's name only what one may know to be his."""
+        if fresh:
+            self.catch_up()
+        who = self.draw_person(draw)
+        what = draw.draw(st.sampled_from(self.world.things))
+        if who is None:
+            return
+        scope = {side: what.province if side in ("county", "region") else what.enterprise}
+        answer = self.ask(who, "POST", "/v1/leads", json={**scope, "min_level": 1, "limit": 500, "peek": peek})
+        if self.world.role(who) not in ("intermediary", "admin"):
+            assert answer.status_code == 403
+            return
+        assert answer.status_code == 200, answer.text
+        rows = answer.json()["leads"]
+        needs, offers = ({row[one]["id"] for row in rows} for one in ("need", "offer"))
+        assert needs <= self.world.found(who, ["need"])
+        assert offers <= self.world.found(who, OFFERS)
+        named = {t.id for t in self.world.things if t.enterprise == what.enterprise and self.world.knows_name(who, t)}
+        assert side != "enterprise" or needs <= named
+        assert side != "institution" or offers <= named
+        if rows and not peek:
+            self.told_of_leads.add(who)
+        held = self.ask(who, "GET", "/v1/leads?limit=100").json()["leads"]
+        for lead in held[:3]:
+            assert self.ask(who, "GET", f"/v1/leads/{lead['id']}").json()["mine"]
+        assert self.ask(who, "GET", "/v1/leads/export?format=csv").status_code == 200
+        everybodys = self.ask(who, "GET", "/v1/leads?all=true")
+        assert everybodys.status_code == (200 if self.world.role(who) == "admin" else 403)
 
     def _complete(self, matches: Sequence[dict[str, Any]], expected: set[str]) -> None:
         """Nothing else was found; and nothing is missing, unless the index is behind."""

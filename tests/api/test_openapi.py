@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
 from api.openapi import FILE, as_text
-from api.schemas import accounts, answered, asked, duplicates, records, subscriptions, uploads
+from api.schemas import accounts, answered, asked, duplicates, leads, records, subscriptions, summary, uploads
 
 OPEN = {("get", "/healthz"), ("get", "/readyz"), ("get", "/metrics")}
 ROUTES = OPEN | {
@@ -28,6 +28,7 @@ ROUTES = OPEN | {
     ("get", "/v1/facets"),
     ("get", "/v1/statistics"),
     ("get", "/v1/export"),
+    ("get", "/v1/summary"),
     ("post", "/v1/uploads"),
     ("get", "/v1/uploads"),
     ("get", "/v1/uploads/{id}"),
@@ -39,6 +40,16 @@ ROUTES = OPEN | {
     ("get", "/v1/duplicates"),
     ("post", "/v1/duplicates/{number}"),
     ("get", "/v1/records/{id}/sources"),
+    ("post", "/v1/leads"),
+    ("get", "/v1/leads"),
+    ("get", "/v1/leads/export"),
+    ("get", "/v1/leads/{id}"),
+    ("post", "/v1/leads/{id}/steps"),
+    ("put", "/v1/leads/{id}/assignee"),
+    ("get", "/v1/lead-lists"),
+    ("post", "/v1/lead-lists"),
+    ("delete", "/v1/lead-lists/{id}"),
+    ("post", "/v1/lead-lists/{id}/draw"),
     ("get", "/v1/subscriptions"),
     ("post", "/v1/subscriptions"),
     ("get", "/v1/subscriptions/{id}"),
@@ -54,7 +65,7 @@ ROUTES = OPEN | {
     ("post", "/v1/accounts"),
     ("delete", "/v1/accounts/{id}"),
 }
-MODULES = (accounts, answered, asked, duplicates, records, subscriptions, uploads)
+MODULES = (accounts, answered, asked, duplicates, leads, records, subscriptions, summary, uploads)
 
 
 def models() -> list[type[BaseModel]]:

@@ -45,13 +45,14 @@ def test_a_second_rehearsal_replaces_the_first_one_s_files(tmp_path: Path) -> No
     assert outside.read_text() == "mine", "a link is replaced, not followed"
 
 
-def test_a_folder_with_other_things_in_it_is_refused(tmp_path: Path) -> None:
+def test_a_rehearsal_leaves_what_would_be_sent_now_and_what_is_not_its_own(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(MatcherError, match=r"notes\.txt"):
-        write(tmp_path, "sub-1")
+    (tmp_path / "letter.eml").touch()
+    write(tmp_path, "sbr-1", "sbr-2")
+    write(tmp_path, "sbr-2")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["letter.eml", "notes.txt", "sbr-2.eml"]
     with pytest.raises(MatcherError, match="是文件"):
-        write(tmp_path / "notes.txt", "sub-1")
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+        write(tmp_path / "notes.txt", "sbr-1")
 
 
 @pytest.mark.parametrize("id_", ["../sub-1", "", "a/b", "sub-1\n", "reader@receiver.example", "-"])

@@ -135,6 +135,8 @@ def test_so_many_refusals_end_all_mail_to_an_address(
         add_mail(database, 1, day=f"2026-12-{night:02}")
         refuse(outbox, database, refusal, night)
     assert (person(database, 1).suppressed_for, person(database, 1).suppressed_at is not None) == ("bounced", True)
+    (entry,) = audit.history(database, person(database, 1).id)
+    assert (entry.action, entry.details) == ("mail-suppress", {"why": "bounced"})
     assert (person(database, 2).bounces, person(database, 2).suppressed_for) == (0, None)
 
 
