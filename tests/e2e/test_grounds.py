@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from matcher.records import PROGRAMME_CODES
 from matcher.settings import Settings
 from matcher.text import normalize
 
-# Of each need the offers of these levels are the candidates: embedding them all would take a minute.
+# Of each need the offers of these levels are the candidates.
 CANDIDATE_LEVEL = 2
 # A single term may be one that other words of its sentence say as well (绿茶饮料 without 饮料).
 TERMS_SHARE = 0.8
@@ -41,10 +42,13 @@ class Grounds:
 
 
 @pytest.fixture(scope="module")
-def grounds(model_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Grounds]]:
+def grounds(
+    model_home: Path, sample_vectors: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[Grounds]]:
     home = tmp_path_factory.mktemp("grounds-home")
+    shutil.copy(sample_vectors, home)
     (home / "model").symlink_to(model_home / "model")
-    matcher = Matcher(Settings(home=home, threads=2))
+    matcher = Matcher(Settings(home=home, threads=1))
     yield _grounds(matcher)
     matcher.close()
 
