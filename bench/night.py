@@ -3,7 +3,7 @@
     python bench/night.py [--size 100000] [--subscriptions 10000] [--data DIR] [--home DIR] [--out FILE]
 
 The home is a synthetic one (see `bench/homes.py`), copied. Nine in ten subscribe to a text recombined from real
-needs, the others to a need of the home; one in a hundred to the whole portfolio of an institution. `matcher nightly`
+needs, the others to a need of the home, two in a thousand to the whole portfolio of an institution. `matcher nightly`
 runs as a process of its own: first for everybody, texts not embedded yet; then after a day on which nothing happened;
 then after one that brought new offers and changed old ones. Seconds are by the clock, memory is the most that was
 resident, files that are mapped included.
@@ -45,8 +45,8 @@ from matcher.wishes import Wish
 
 # Offers that come in a day, and that are changed in one: what a province of 150,000 gains in a year, by the day.
 NEW, CHANGED = 500, 100
-# Of a hundred subscriptions.
-TO_NEEDS, TO_INSTITUTIONS = 9, 1
+# Of a thousand subscriptions.
+TO_NEEDS, TO_INSTITUTIONS = 98, 2
 SEED = 77
 DAYS = ("2030-01-01", "2030-01-02", "2030-01-03")
 GOAL_SECONDS, GOAL_MB = 900.0, 1000.0
@@ -100,12 +100,12 @@ def opened(home: Path) -> Iterator[Matcher]:
 
 
 def subscribe(home: Path, texts: list[SyntheticOffer]) -> None:
-    """Let somebody else follow each: of a hundred `TO_NEEDS` a need and `TO_INSTITUTIONS` a portfolio instead."""
+    """Let somebody else follow each: of a thousand `TO_NEEDS` a need and `TO_INSTITUTIONS` a portfolio instead."""
     with opened(home) as matcher:
         needs, institutions = (ids(matcher.store, kind) for kind in ("need", "institution"))
         chance = random.Random(SEED)
         for number, text in enumerate(texts):
-            kind = number % 100
+            kind = number % 1000
             if kind < TO_INSTITUTIONS:
                 wish = Wish(follows="institution", subject=chance.choice(institutions))
             elif kind < TO_INSTITUTIONS + TO_NEEDS:

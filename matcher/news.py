@@ -25,7 +25,7 @@ from matcher.store import Store, live
 from matcher.subscribers import Subscriber, Subscription
 
 # Questions that are matched together.
-BLOCK = 32
+BLOCK = 16
 # Pairs of one subscription that a mail has room for; only portfolios come near it.
 SECTION_LIMIT = 30
 # Records of the news that are the same for everybody.

@@ -97,17 +97,22 @@ class Night:
     def embed(self, progress: Progress | None = None) -> None:
         """Embed what all who are due will ask, before the matching needs memory; what was asked before is known.
 
-        :param progress: is told (texts embedded, texts to embed).
+        :param progress: is told (people done, people).
         """
-        embedder = self.matcher.embedder
+        embedder, done = self.matcher.embedder, 0
         following = Following(self.matcher.store, self.matcher.accounts)
         with self._timed("embed"):
+            total = self.book.count_due(self.found.day)
             for people in self._people():
                 due = [one for person, own in people if person.personalised for one in own]
                 asked = (one.query for one in following.asked(due, self._matched_with))
                 queries = [query for query in asked if query.keep]
-                keep_vectors(embedder, [(query.title, query.text) for query in queries], progress)
-            embedder.release()
+                keep_vectors(embedder, [(query.title, query.text) for query in queries])
+                # What each shape of batch has taken is not used for others, and would add up.
+                embedder.release()
+                done += len(people)
+                if progress:
+                    progress(done, total)
 
     def plan(self, progress: Progress | None = None) -> None:
         """Find what is new for everybody who is due, and write it down with the mails that will tell of it.
