@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, insert, or_, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, insert, or_, select, update
 
 from matcher import tables
 from matcher.audit import now
@@ -71,8 +71,9 @@ class DigestBook:
 
     def count_due(self, day: str) -> int:
         """How many people `due` gives in all."""
+        people = _due_people(select(tables.subscribers.c.key), day).subquery()
         with self._database.reading.connect() as connection:
-            return len(connection.execute(_due_people(select(tables.subscribers.c.key), day)).all())
+            return int(connection.execute(select(func.count()).select_from(people)).scalar_one())
 
     def due(self, day: str, after: int, limit: int) -> list[tuple[Subscriber, tuple[Subscription, ...]]]:
         """People who may get a digest on this day and have none yet, with their subscriptions that are due.
