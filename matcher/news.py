@@ -8,7 +8,7 @@ may drift with the collection's statistics; that is no news to anybody.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import select
@@ -95,19 +95,20 @@ class News:
 
     # ------------------------------------------------------------ matches
 
-    def _answers(self, asked: Sequence[Asked], report: Callable[[], None]) -> list[tuple[Asked, Answer | Exception]]:
+    def _answers(
+        self, asked: Sequence[Asked], report: Callable[[], None]
+    ) -> Iterator[tuple[Asked, Answer | Exception]]:
         self.counts["questions"] += len(asked)
         hopeful = []
         for start in range(0, len(asked), BLOCK):
             hopeful += self._hopeful(asked[start : start + BLOCK])
             report()
         self.counts["matched"] += len(hopeful)
-        answers: list[tuple[Asked, Answer | Exception]] = []
+        # One block after the other: an answer holds all that it found, of which little is kept.
         for start in range(0, len(hopeful), BLOCK):
             block = hopeful[start : start + BLOCK]
-            answers += zip(block, self.answer([one.query for one in block]), strict=True)
+            yield from zip(block, self.answer([one.query for one in block]), strict=True)
             report()
-        return answers
 
     def _hopeful(self, asked: Sequence[Asked]) -> list[Asked]:
         """Those for which there may be news: the others' answers hold nothing that has changed."""

@@ -36,7 +36,7 @@ REHEARSED_SENDER = "科技成果匹配平台 <match@sender.example>"
 # Seconds that a night waits for a run of `matcher outbox` to end, which has few mails to send.
 SENDER_WAIT = 600.0
 # People whose matches are found and written down together: what a kill may cost.
-PEOPLE = 512
+PEOPLE = 256
 
 
 @dataclass
