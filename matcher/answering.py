@@ -161,7 +161,9 @@ class Answering:
             groups.setdefault(_filters(query), []).append(place)
         for filters, places in groups.items():
             wanted = [_index_query(asked[place]) for place in places]
-            for place, rankings in zip(places, self.index.search_many(wanted, filters, RECALL), strict=True):
+            # Where nothing is left out afterwards, nothing may be missed: among equals it is chance who comes last.
+            limit = 2 * RECALL if compared is None else RECALL
+            for place, rankings in zip(places, self.index.search_many(wanted, filters, limit), strict=True):
                 candidates = fuse(rankings, compared)
                 found[place] = candidates[candidates != (queries[place].exclude or 0)]
         keys = np.concatenate(found)

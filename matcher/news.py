@@ -61,17 +61,14 @@ class News:
     _changed: dict[int, tuple[int, ...]] = field(default_factory=dict)
     _latest: dict[int, tuple[StoredRecord, ...]] = field(default_factory=dict)
 
-    def plans(self, people: People, report: Callable[[], None] = lambda: None) -> list[Plan]:
-        """What there is for some people.
-
-        :param report: is called now and then, between two blocks of questions.
-        """
+    def plans(self, people: People) -> list[Plan]:
+        """What there is for some people."""
         wanted = [one for person, due in people if person.personalised for one in due]
         self.counts["subscriptions"] += sum(len(due) for _, due in people)
         told = self.book.told(wanted)
         asked = self.following.asked(wanted, self.matched_with)
         found: dict[int, list[Item]] = {}
-        for one, answer in self._answers(asked, report):
+        for one, answer in self._answers(asked):
             if isinstance(answer, Exception):
                 self.failed[one.subscription.id] = str(answer)
                 continue
@@ -95,20 +92,16 @@ class News:
 
     # ------------------------------------------------------------ matches
 
-    def _answers(
-        self, asked: Sequence[Asked], report: Callable[[], None]
-    ) -> Iterator[tuple[Asked, Answer | Exception]]:
+    def _answers(self, asked: Sequence[Asked]) -> Iterator[tuple[Asked, Answer | Exception]]:
         self.counts["questions"] += len(asked)
         hopeful = []
         for start in range(0, len(asked), BLOCK):
             hopeful += self._hopeful(asked[start : start + BLOCK])
-            report()
         self.counts["matched"] += len(hopeful)
         # One block after the other: an answer holds all that it found, of which little is kept.
         for start in range(0, len(hopeful), BLOCK):
             block = hopeful[start : start + BLOCK]
             yield from zip(block, self.answer([one.query for one in block]), strict=True)
-            report()
 
     def _hopeful(self, asked: Sequence[Asked]) -> list[Asked]:
         """Those for which there may be news: the others' answers hold nothing that has changed."""

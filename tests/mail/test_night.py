@@ -376,7 +376,7 @@ changes = st.lists(
 )
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(nights=st.lists(changes, min_size=2, max_size=2))
 def test_matching_what_changed_brings_what_matching_everything_brings(
     tmp_path_factory: pytest.TempPathFactory, nights: list[list[tuple[str, str, str, int]]]
